@@ -1,0 +1,1 @@
+"""The science of one conversion: knows no MongoDB."""

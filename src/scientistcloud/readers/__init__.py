@@ -1,0 +1,1 @@
+"""Source formats: know no IDX writer and no MongoDB."""

@@ -1,0 +1,1 @@
+"""The background service: claim, supervise, settle."""
