@@ -75,7 +75,7 @@ class Box:
 
 
 def tile(box: Box, step: Shape) -> Iterator[Box]:
-    """Cut `box` into disjoint boxes on the lattice of `step` (aligned to the origin, not to the box).
+    """Cut `box` into disjoint boxes on the lattice of `step` (from the origin, not the box).
 
     They come in C order (last axis fastest), cover `box` exactly, and none is empty.
     """
