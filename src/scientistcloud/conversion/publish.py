@@ -1,0 +1,315 @@
+"""Making a result visible in one step, and taking that power from a former owner.
+
+Layout of a target (``converted/<uuid>/``, or the destination of ``scientistcloud convert``)::
+
+    visus.idx                   the only commit mark: replaced by one os.replace
+    visus/<generation>/...      blocks, manifest and metadata.json of one conversion
+    <name>/visus.idx, ...       further datasets of the same source, laid out alike
+    metadata.json               a copy of the generation's, for portals
+    conversion.log
+
+While a conversion runs, its headers lie in a staging folder ``<staging root>/<name>.<token>/``. It is
+made once and never again: whoever renames it away has taken from its owner the only path from
+which a result can become visible, however late that owner wakes up.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from scientistcloud.errors import OutOfSpace, StorageUnavailable
+
+HEADER = "visus.idx"
+BLOCKS = "visus"
+METADATA = "metadata.json"
+LOG = "conversion.log"
+RETIRED = ".retired"
+
+_TEMPLATE = re.compile(r"^\(filename_template\)\s*\n\s*\./visus/([0-9A-Za-z]+)/", re.MULTILINE)
+_TOKEN = re.compile(r"^[0-9a-f]{32}$")
+
+
+class StagingLost(Exception):
+    """The staging folder was taken away: this attempt has no claim to publish any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Where one attempt writes, and what becomes of it.
+
+    Attributes
+    ----------
+    target : Path
+        The folder that viewers open; made when needed.
+    staging_root : Path
+        On the same file system as `target`.
+    name : str
+        Of the target within the staging root (the uuid).
+    token : str
+        32 hexadecimal digits; the lease's token. Names the staging folder and the generation.
+    """
+
+    target: Path
+    staging_root: Path
+    name: str
+    token: str
+
+    @property
+    def staging(self) -> Path:
+        return self.staging_root / f"{self.name}.{self.token}"
+
+    @property
+    def scratch(self) -> Path:
+        """For unpacked archives and spilled pages; removed with the staging folder."""
+        return self.staging / "scratch"
+
+    @property
+    def generation(self) -> str:
+        return self.token[:16]
+
+    def blocks(self, dataset: str) -> Path:
+        """The folder of the blocks of the dataset called `dataset` ("" is the main one)."""
+        return self.target / dataset / BLOCKS / self.generation
+
+    def staged_header(self, dataset: str) -> Path:
+        return self.staging / dataset / HEADER
+
+
+@contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Translate errors of the operating system while writing `what`.
+
+    Raises
+    ------
+    OutOfSpace, StorageUnavailable
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutOfSpace(f"There is no space left to write {what}.") from error
+        raise StorageUnavailable(f"Cannot write {what}: {error.strerror or error}.") from error
+
+
+def open_staging(publication: Publication) -> None:
+    """Take the staging folders of former owners away, then make this attempt's own.
+
+    Raises
+    ------
+    StagingLost
+        It was there before, so somebody has already taken it from us.
+    """
+    with storage_errors("the staging folder"):
+        publication.staging_root.mkdir(parents=True, exist_ok=True)
+        for folder in staged_by_others(publication):
+            _revoke(publication.staging_root, folder)
+        try:
+            publication.staging.mkdir()
+        except FileExistsError as error:
+            raise StagingLost(f"{publication.staging} is there already") from error
+        publication.scratch.mkdir()
+
+
+def staged_by_others(publication: Publication) -> list[Path]:
+    """Staging folders of the same target under other tokens."""
+    return [
+        entry
+        for entry in publication.staging_root.iterdir()
+        if entry.name != publication.staging.name
+        and entry.name.rpartition(".")[0] == publication.name
+        and _TOKEN.match(entry.name.rpartition(".")[2])
+    ]
+
+
+def _revoke(staging_root: Path, folder: Path) -> None:
+    """Rename `folder` away first (that alone decides), then remove what it holds.
+
+    Its generation goes too, wherever it is not the published one: see `drop_unpublished`.
+    """
+    away = staging_root / f".revoked.{secrets.token_hex(8)}"
+    try:
+        folder.rename(away)
+    except FileNotFoundError:
+        return
+    with suppress(FileNotFoundError):
+        (away / HEADER).unlink()
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def published_generation(folder: Path) -> str | None:
+    """The generation that ``folder/visus.idx`` names; None where there is none of ours."""
+    try:
+        head = (folder / HEADER).read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    found = _TEMPLATE.search(head)
+    return found.group(1) if found else None
+
+
+def commit(publication: Publication, datasets: Iterable[str], *, swap_blocks: bool = False) -> None:
+    """Make the staged headers visible: secondary datasets first, the main one last.
+
+    Parameters
+    ----------
+    datasets : iterable of str
+        Names of all datasets of this conversion, "" among them.
+    swap_blocks : bool
+        For ARCO, whose block paths follow the name of the header: the staged folder ``visus`` is
+        put in the place of the published one right before its header. Readers that are between
+        the two see missing blocks (read as zeros) for that moment.
+
+    Raises
+    ------
+    StagingLost
+        A new owner took the staging folder away; nothing of this attempt became visible after that.
+    """
+    names = sorted(datasets, reverse=True)
+    former = {name: published_generation(publication.target / name) for name in names}
+    with storage_errors("the published dataset"):
+        for name in names:
+            folder = publication.target / name
+            generation = former[name]
+            if generation is not None and generation != publication.generation:
+                _mark_retired(publication, generation)
+            if swap_blocks:
+                _swap_blocks(publication, name)
+            _replace(publication.staged_header(name), folder / HEADER)
+            fsync_folder(folder)
+        _replace(publication.staging / METADATA, publication.target / METADATA)
+        fsync_folder(publication.target)
+
+
+def publish_log(publication: Publication) -> None:
+    """Put the staged log in the target (also after a failure, which leaves the former data)."""
+    with suppress(StagingLost), storage_errors("the log"):
+        publication.target.mkdir(parents=True, exist_ok=True)
+        _replace(publication.staging / LOG, publication.target / LOG)
+
+
+def close_staging(publication: Publication) -> None:
+    """Remove this attempt's staging folder and every generation that nobody can see."""
+    shutil.rmtree(publication.staging, ignore_errors=True)
+    drop_unpublished(publication.target, publication.staging_root, publication.name)
+
+
+def drop_unpublished(target: Path, staging_root: Path, name: str) -> None:
+    """Remove generations of `target` that are neither published, retired nor being written.
+
+    The order of looking matters, because others publish meanwhile: a generation seen first either
+    is still being staged, or was published after that, or was marked retired before it ceased to be.
+    """
+    found = [(folder, each) for folder in dataset_folders(target) for each in _generations(folder)]
+    staged = list(staging_root.iterdir()) if staging_root.is_dir() else []
+    keep = {e.name.rpartition(".")[2][:16] for e in staged if e.name.rpartition(".")[0] == name}
+    keep |= {published_generation(folder) or "" for folder, _ in found}
+    keep |= {marker.name for marker in _markers(staging_root, name)}
+    for folder, generation in found:
+        if generation.name not in keep:
+            shutil.rmtree(generation, ignore_errors=True)
+            with suppress(OSError):  # not empty: something else is published there
+                (folder / BLOCKS).rmdir()
+                if folder != target:
+                    folder.rmdir()
+
+
+def withdraw(target: Path) -> None:
+    """Remove what was published, because its document is gone: the headers first."""
+    for folder in dataset_folders(target):
+        with suppress(FileNotFoundError):
+            (folder / HEADER).unlink()
+    for folder in dataset_folders(target):
+        for generation in _generations(folder):
+            shutil.rmtree(generation, ignore_errors=True)
+        with suppress(OSError):
+            (folder / BLOCKS).rmdir()
+    for name in (METADATA, LOG):
+        with suppress(FileNotFoundError):
+            (target / name).unlink()
+    with suppress(OSError):  # somebody else's files are in it: theirs to keep
+        target.rmdir()
+
+
+def sweep(staging_root: Path, converted: Path, grace_seconds: float) -> int:
+    """Remove generations that were replaced more than `grace_seconds` ago; returns how many."""
+    removed = 0
+    root = staging_root / RETIRED
+    if not root.is_dir():
+        return 0
+    for folder in list(root.iterdir()):
+        target = converted / folder.name
+        for marker in list(folder.iterdir()):
+            if time.time() - marker.stat().st_mtime < grace_seconds:
+                continue
+            for dataset in dataset_folders(target):
+                if published_generation(dataset) != marker.name:
+                    shutil.rmtree(dataset / BLOCKS / marker.name, ignore_errors=True)
+                    removed += 1
+            marker.unlink(missing_ok=True)
+        with suppress(OSError):  # another conversion has retired one meanwhile
+            folder.rmdir()
+    return removed
+
+
+def dataset_folders(target: Path) -> list[Path]:
+    """`target` and the folders of its further datasets (those that hold a folder ``visus``)."""
+    if not target.is_dir():
+        return []
+    inner = [
+        entry
+        for entry in target.iterdir()
+        if entry.name != BLOCKS and entry.is_dir() and not entry.is_symlink()
+    ]
+    return [target, *(entry for entry in inner if (entry / BLOCKS).is_dir())]
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the entries of `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _generations(folder: Path) -> list[Path]:
+    """The folders below ``folder/visus`` that are named as our generations are."""
+    blocks = folder / BLOCKS
+    if not blocks.is_dir():
+        return []
+    return [e for e in blocks.iterdir() if re.fullmatch(r"[0-9a-f]{16}", e.name) and e.is_dir()]
+
+
+def _markers(staging_root: Path, name: str) -> list[Path]:
+    folder = staging_root / RETIRED / name
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _mark_retired(publication: Publication, generation: str) -> None:
+    """Note that `generation` is about to be replaced: it goes after a grace period."""
+    marker = publication.staging_root / RETIRED / publication.name / generation
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+
+
+def _swap_blocks(publication: Publication, dataset: str) -> None:
+    staged, folder = publication.staging / dataset / BLOCKS, publication.target / dataset / BLOCKS
+    if folder.exists():
+        folder.rename(publication.staging / dataset / "former")
+    _replace(staged, folder)
+
+
+def _replace(source: Path, destination: Path) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.replace(destination)
+    except FileNotFoundError as error:
+        raise StagingLost(f"{source} is gone") from error
