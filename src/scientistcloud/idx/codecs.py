@@ -71,7 +71,7 @@ _DECODERS: dict[int, Callable[[Buffer, int], bytes]] = {
     LZ4: lambda stored, size: lz4.block.decompress(stored, uncompressed_size=size),
 }
 
-_DECODE_ERRORS: tuple[type[Exception], ...] = (isal_zlib.error, lz4.block.LZ4BlockError)
+_DECODE_ERRORS: Any = (isal_zlib.error, lz4.block.LZ4BlockError, ValueError)
 _FLAGS = {"": RAW, "raw": RAW, "zip": ZIP, "lz4": LZ4}
 
 
@@ -118,7 +118,7 @@ def decode(stored: Buffer, flags: int, size_bytes: int) -> bytes:
         raise UnknownCodec(f"codec {flags & CODEC_MASK} cannot be read")
     try:
         samples = decoder(stored, size_bytes)
-    except (*_DECODE_ERRORS, ValueError) as error:
+    except _DECODE_ERRORS as error:
         raise DamagedBlock(f"a block does not decode: {error}") from error
     if len(samples) != size_bytes:
         raise DamagedBlock(f"a block decodes to {len(samples)} bytes instead of {size_bytes}")
