@@ -1,0 +1,195 @@
+"""Reading boxes of an IDX dataset, at any resolution, in memory for the box alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scientistcloud.errors import CorruptSource, UnsupportedLayout
+from scientistcloud.grid import Box, Shape
+from scientistcloud.idx.bitmask import Bitmask
+from scientistcloud.idx.blocks import BlockLayout
+from scientistcloud.idx.codecs import ROW_MAJOR, DamagedBlock, UnknownCodec, decode
+from scientistcloud.idx.header import IdxHeader, load_header
+from scientistcloud.idx.hzorder import to_row_major
+from scientistcloud.idx.query import Piece, Samples, find_pieces, samples_inside
+from scientistcloud.idx.stored import Payload, StoredBlocks
+
+
+class IdxReader:
+    """An IDX dataset for reading: ours and others', block files and ARCO. Holds no open file.
+
+    Parameters
+    ----------
+    header : Path or IdxHeader
+        The ``.idx`` file, or what it says.
+    base : Path, optional
+        The folder that the header's template is relative to; the header's own by default.
+    name : str, optional
+        The header's file name without ``.idx`` (it names the folder of ARCO blocks); "visus"
+        where the header is given as a value.
+
+    Raises
+    ------
+    CorruptSource, UnsupportedLayout, UnsafeSource
+        The header cannot be used.
+    """
+
+    def __init__(
+        self, header: Path | IdxHeader, base: Path | None = None, *, name: str | None = None
+    ) -> None:
+        if isinstance(header, IdxHeader):
+            if base is None:
+                raise ValueError("a header by itself does not tell where its blocks are")
+            self.header = header
+        else:
+            base = base or header.parent
+            name = name or header.stem
+            self.header = load_header(header)
+        self.layout = BlockLayout(Bitmask(self.header.bits), self.header.bits_per_block)
+        self.stored = StoredBlocks(self.header, base, name or "visus")
+
+    @property
+    def max_resolution(self) -> int:
+        """The finest resolution, which `read` takes by default."""
+        return self.header.max_resolution
+
+    def read(
+        self, field: str | int, timestep: int, box: Box, resolution: int | None = None
+    ) -> NDArray[Any]:
+        """The samples of the grid of `resolution` inside `box`.
+
+        Parameters
+        ----------
+        field : str or int
+            Name or index.
+        timestep : int
+            From 0, whatever values of time the dataset has.
+        box : Box
+            In array order, half-open, within the logic box.
+        resolution : int, optional
+            From 0 (one sample) to `max_resolution`; OpenVisus's ``max_resolution``.
+
+        Returns
+        -------
+        ndarray
+            A new array of shape `shape_of(box, resolution)`, plus one axis of the components
+            where the field has several. Empty where no sample of a coarse grid is in the box.
+
+        Raises
+        ------
+        CorruptSource
+            A block cannot be decoded, or its file is cut.
+        StorageUnavailable
+            A file is there and cannot be read. (A file that is not there is no error: its blocks
+            are the default value, as in OpenVisus.)
+        """
+        index = self._index(field)
+        out = self._empty(index, self.shape_of(box, resolution))
+        self.read_into(index, timestep, box, out, resolution)
+        return out
+
+    def read_into(
+        self,
+        field: str | int,
+        timestep: int,
+        box: Box,
+        out: NDArray[Any],
+        resolution: int | None = None,
+    ) -> None:
+        """Like `read`, into the caller's array of the right shape and type."""
+        index = self._index(field)
+        samples = self._samples(box, resolution)
+        item = self.header.fields[index]
+        components = () if item.components == 1 else (item.components,)
+        if out.shape != samples.shape + components or out.dtype != item.dtype:
+            raise ValueError(f"an array of {samples.shape + components} {item.dtype} is needed")
+        wanted = self.max_resolution if resolution is None else resolution
+        pieces = {p.number: p for p in find_pieces(self.layout, samples, wanted)}
+        for payload in self.stored.payloads(timestep, index, pieces):
+            self._place(payload, pieces[payload.number], index, timestep, out)
+
+    def shape_of(self, box: Box, resolution: int | None = None) -> Shape:
+        """How many samples `read` gives along each axis."""
+        return self._samples(box, resolution).shape
+
+    def samples_of(self, box: Box, resolution: int | None = None) -> Samples:
+        """Where the samples lie that `read` gives."""
+        return self._samples(box, resolution)
+
+    def values(self, axis: int, resolution: int | None = None) -> NDArray[np.float64]:
+        """The coordinates of the samples of the whole logic box along `axis` (array order).
+
+        From ``physic_box`` where there is one, else the indices.
+        """
+        samples = self._samples(self.header.box, resolution)
+        index = samples.start[axis] + samples.step[axis] * np.arange(samples.shape[axis])
+        if not self.header.physic_box:
+            return index.astype(np.float64)
+        low, high = self.header.physic_box[axis]
+        first = self.header.box.lo[axis]
+        spacing = (high - low) / self.header.shape[axis]
+        return (low + (index - first) * spacing).astype(np.float64)
+
+    def decode_block(self, payload: Payload, field: int, timestep: int) -> NDArray[Any]:
+        """A stored block as an array of the block's shape, plus the components' axis if several.
+
+        Raises
+        ------
+        CorruptSource, UnsupportedLayout
+            It does not decode, or is stored in a way that is not known here.
+        """
+        if payload.data is None:
+            raise ValueError("a missing block has no samples")
+        item = self.header.fields[field]
+        try:
+            data = decode(payload.data, payload.flags, self.header.block_bytes(field))
+        except UnknownCodec as error:
+            raise UnsupportedLayout(f"Field '{item.name}': {error}.") from error
+        except DamagedBlock as error:
+            raise CorruptSource(
+                f"Block {payload.number} of field '{item.name}' at timestep {timestep} "
+                f"({self.describe_region(payload.number)}) is damaged: {error}."
+            ) from error
+        components = () if item.components == 1 else (item.components,)
+        samples = np.frombuffer(data, item.dtype.newbyteorder("<"))
+        if not payload.flags & ROW_MAJOR:
+            samples = to_row_major(samples.reshape(-1, *components), self.layout, payload.number)
+        nsamples = self.layout.level_of(payload.number).nsamples
+        return samples.reshape(nsamples + components)
+
+    def describe_region(self, number: int) -> str:
+        """The logic box that the samples of block `number` spread over, x first, in words."""
+        region = self.layout.block(number).region(self.header.box.hi)
+        sides = zip(reversed(region.lo), reversed(region.hi), "xyzuv", strict=False)
+        return ", ".join(f"{axis} {lo}..{hi - 1}" for lo, hi, axis in sides)
+
+    def _place(
+        self, payload: Payload, piece: Piece, field: int, timestep: int, out: NDArray[Any]
+    ) -> None:
+        if payload.data is None:
+            out[piece.target] = self._default(field)
+        else:
+            out[piece.target] = self.decode_block(payload, field, timestep)[piece.source]
+
+    def _default(self, field: int) -> Any:
+        item = self.header.fields[field]
+        return np.frombuffer(bytes([item.default_value & 0xFF]) * item.dtype.itemsize, item.dtype)[
+            0
+        ]
+
+    def _empty(self, field: int, shape: Shape) -> NDArray[Any]:
+        item = self.header.fields[field]
+        return np.empty(shape if item.components == 1 else (*shape, item.components), item.dtype)
+
+    def _index(self, field: str | int) -> int:
+        return self.header.field_index(field) if isinstance(field, str) else field
+
+    def _samples(self, box: Box, resolution: int | None) -> Samples:
+        if not self.header.box.contains(box):
+            raise ValueError(f"{box} is not within {self.header.box}")
+        wanted = self.max_resolution if resolution is None else resolution
+        return samples_inside(self.layout, box, wanted)
