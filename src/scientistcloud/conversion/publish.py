@@ -280,6 +280,23 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a new file and fsync it."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below `folder`."""
+    return sum(
+        os.lstat(Path(parent) / name).st_size
+        for parent, _, names in os.walk(folder)
+        for name in names
+    )
+
+
 def _generations(folder: Path) -> list[Path]:
     """The folders below ``folder/visus`` that are named as our generations are."""
     blocks = folder / BLOCKS

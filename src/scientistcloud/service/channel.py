@@ -70,5 +70,9 @@ class Channel:
             raise ChannelClosed("end of file")
         return json.loads(data), descriptors[0] if descriptors else None
 
+    def shut_down(self) -> None:
+        """Tell both ends that there is no more to come; safe while another thread receives."""
+        self._connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self._connection.close()

@@ -73,12 +73,13 @@ def _wake_on_child_exit() -> socket.socket:
 def _launch(
     channel: Channel, message: Message, descriptor: int, jobs: dict[int, str], wakeup: socket.socket
 ) -> None:
+    warm = os.getpid()
     pid = os.fork()
     if pid == 0:
         status = 70
         try:
             wakeup.close()
-            _become_child(channel)
+            _become_child(channel, warm)
             from scientistcloud.service.attempt import run_attempt
 
             status = run_attempt(message["order"], Channel.of_descriptor(descriptor))
@@ -90,13 +91,12 @@ def _launch(
     channel.send({"launched": message["launch"], "pid": pid})
 
 
-def _become_child(channel: Channel) -> None:
+def _become_child(channel: Channel, warm: int) -> None:
     """Leave the warm process's channel and signals behind; die with it; gain no privileges."""
-    parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if os.getppid() != parent:  # the warm process ended before the kernel knew our wish
+    if os.getppid() != warm:  # the warm process ended before the kernel knew our wish
         os._exit(70)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -1,0 +1,257 @@
+"""One conversion from the files to the published dataset: `convert`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scientistcloud.conversion import record
+from scientistcloud.conversion.adopt import adopt
+from scientistcloud.conversion.copy import copy_dataset
+from scientistcloud.conversion.inspect import open_source
+from scientistcloud.conversion.options import ConversionOptions, Progress
+from scientistcloud.conversion.plan import ConversionPlan, DatasetPlan, plan_conversion
+from scientistcloud.conversion.publish import (
+    BLOCKS,
+    LOG,
+    METADATA,
+    Publication,
+    commit,
+    folder_bytes,
+    storage_errors,
+    write_durably,
+)
+from scientistcloud.conversion.record import ConversionLog, InputFile
+from scientistcloud.conversion.result import ConversionResult, Meter, Usage, describe_outputs
+from scientistcloud.conversion.verify import verify_dataset
+from scientistcloud.errors import SourceChanged, Stopped
+from scientistcloud.idx.manifest import MANIFEST_NAME, amend_manifest, sum_file
+from scientistcloud.idx.reader import IdxReader
+from scientistcloud.idx.writer import IdxWriter
+from scientistcloud.readers.base import Source
+from scientistcloud.readers.listing import Listing, scan
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asked: a result that was published for the same request is adopted, not made again."""
+
+    id: str
+    adopt: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """How a conversion speaks with whoever runs it."""
+
+    progress: Callable[[Progress], None] = lambda _: None
+    plan: Callable[[dict[str, Any]], None] = lambda _: None
+    stop: Callable[[], bool] = lambda: False
+    confirm: Callable[[], bool] = lambda: True
+
+
+def convert(
+    source_root: Path,
+    publication: Publication,
+    options: ConversionOptions,
+    *,
+    request: Request | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    plan: Callable[[dict[str, Any]], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+    confirm: Callable[[], bool] = lambda: True,
+) -> ConversionResult:
+    """Convert what lies at `source_root` and publish it at ``publication.target``.
+
+    Parameters
+    ----------
+    source_root : Path
+        A folder or a single file; only read.
+    publication : Publication
+        Its staging folder has been opened (`open_staging`).
+    progress, plan : callable
+        Told how far the work is, and once what is going to be made.
+    stop : callable
+        Asked at least once a block whether to give up.
+    confirm : callable
+        Asked once, when only the commit is left, whether the result is still wanted.
+
+    Raises
+    ------
+    ConversionError
+        Nothing was published; a former result is as it was.
+    Stopped
+        Because `stop` or `confirm` said so.
+    StagingLost
+        A new owner took over.
+    """
+    hooks = Hooks(progress, plan, stop, confirm)
+    return _Conversion(source_root, publication, options, hooks).run(request)
+
+
+class _Conversion:
+    """One run of `convert`: what its steps share."""
+
+    def __init__(
+        self, root: Path, publication: Publication, options: ConversionOptions, hooks: Hooks
+    ) -> None:
+        self._root = root
+        self._publication = publication
+        self._options = options
+        self._hooks = hooks
+        self._log = ConversionLog(publication.staging / LOG)
+        self._started = datetime.now(UTC)
+        self._usage = Usage()
+
+    def run(self, request: Request | None) -> ConversionResult:
+        self._hooks.progress(Progress("reading"))
+        listing = scan(self._root)
+        fingerprint = listing.fingerprint()
+        if request is not None and request.adopt:
+            adopted = adopt(self._publication, request.id, fingerprint)
+            if adopted is not None:
+                self._log.write("Adopted the result that this request had already published.")
+                return adopted
+        options = self._options
+        with open_source(
+            self._root, options.sensor, options.parameters, self._publication.scratch
+        ) as source:
+            plan = self._plan(source)
+            for dataset in plan.datasets:
+                self._make(source, dataset, plan)
+            inputs = self._inputs(listing)
+            if scan(self._root).fingerprint() != fingerprint:
+                raise SourceChanged
+            result = self._record(source, plan, inputs, request, fingerprint)
+        self._publish(plan)
+        return result
+
+    def _plan(self, source: Source) -> ConversionPlan:
+        spec = source.spec
+        self._log.write(f"Found {spec.format}: {len(spec.inputs)} file(s).")
+        for note in spec.notes:
+            self._log.write(note)
+        for choice in spec.choices:
+            self._log.write(f"{choice.parameter} = {choice.chosen}: {choice.rule}")
+        plan = plan_conversion(spec, self._options, base_bytes=self._usage.resident_bytes())
+        self._log.write("Plan: " + json.dumps(plan.describe()))
+        self._hooks.plan(plan.describe())
+        return plan
+
+    def _make(self, source: Source, dataset: DatasetPlan, plan: ConversionPlan) -> None:
+        """Write one dataset where no reader looks, and verify it there."""
+        header = self._publication.staged_header(dataset.name)
+        blocks = self._blocks(dataset.name)
+        with storage_errors("the converted dataset"):
+            header.parent.mkdir(parents=True, exist_ok=True)
+            blocks.mkdir(parents=True)
+        meter = Meter("copying", plan.total_bytes, self._hooks.progress)
+        with IdxWriter(
+            dataset.layout,
+            header_path=header,
+            blocks_folder=blocks,
+            template_base=self._template_base(),
+        ) as writer:
+            copy_dataset(
+                source,
+                dataset,
+                writer,
+                scratch=self._publication.scratch,
+                threads=self._options.threads,
+                progress=meter.add,
+                stop=self._hooks.stop,
+            )
+            writer.finish()
+        self._log.write(f"Copied {dataset.name or 'the dataset'}.")
+        self._verify(source, dataset, header)
+
+    def _verify(self, source: Source, dataset: DatasetPlan, header: Path) -> None:
+        mode = self._options.verify
+        if mode == "off":
+            return
+        meter = Meter("verifying", dataset.spec.samples_bytes, self._hooks.progress)
+        with IdxReader(header, base=self._base(dataset.name)) as reader:
+            verify_dataset(
+                source, dataset.spec, reader, mode, progress=meter.add, stop=self._hooks.stop
+            )
+        self._log.write(f"Verified ({mode}).")
+
+    def _inputs(self, listing: Listing) -> list[InputFile]:
+        """The files of the upload; hashed where the result is verified too."""
+        hashed = self._options.verify != "off"
+        return [
+            InputFile(
+                entry.name, entry.size_bytes, record.sha256_of(entry.path) if hashed else ""
+            )
+            for entry in listing.files
+        ]
+
+    def _record(
+        self,
+        source: Source,
+        plan: ConversionPlan,
+        inputs: list[InputFile],
+        request: Request | None,
+        fingerprint: str,
+    ) -> ConversionResult:
+        """Write ``metadata.json`` and have the manifest cover it."""
+        finished = datetime.now(UTC)
+        outputs = describe_outputs(plan, self._publication)
+        result = self._usage.result(
+            outputs,
+            bytes_in=sum(each.size_bytes for each in inputs),
+            bytes_out=sum(folder_bytes(self._blocks(dataset.name)) for dataset in plan.datasets),
+            verification=self._options.verify,
+        )
+        content = record.dump(
+            {
+                "schema": record.SCHEMA,
+                "generation": self._publication.generation,
+                "request": request.id if request else None,
+                "fingerprint": fingerprint,
+                "datasets": outputs,
+                "source": record.describe_source(source.spec, inputs),
+                "conversion": record.describe_software(self._options)
+                | {"started": self._started.isoformat(), "finished": finished.isoformat()}
+                | {"result": result.to_dict()},
+                "provenance": record.provenance(
+                    inputs, [each["path"] for each in outputs], self._started, finished
+                ),
+            }
+        )
+        staged = self._publication.staging / METADATA
+        with storage_errors(METADATA):
+            for path in (self._blocks("") / METADATA, staged):
+                write_durably(path, content)
+            amend_manifest(self._blocks("") / MANIFEST_NAME, {METADATA: sum_file(staged)})
+        return result
+
+    def _publish(self, plan: ConversionPlan) -> None:
+        self._hooks.progress(Progress("publishing", plan.total_bytes, plan.total_bytes))
+        if self._hooks.stop() or not self._hooks.confirm():
+            raise Stopped
+        self._log.write("Publishing.")
+        names = [dataset.name for dataset in plan.datasets]
+        commit(self._publication, names, swap_blocks=self._is_arco)
+
+    @property
+    def _is_arco(self) -> bool:
+        return self._options.layout == "arco"
+
+    def _base(self, dataset: str) -> Path:
+        """The folder to which the header's template is relative while it is staged."""
+        publication = self._publication
+        return (publication.staging if self._is_arco else publication.target) / dataset
+
+    def _blocks(self, dataset: str) -> Path:
+        if self._is_arco:
+            return self._base(dataset) / BLOCKS
+        return self._publication.blocks(dataset)
+
+    def _template_base(self) -> str:
+        return f"./{BLOCKS}" if self._is_arco else f"./{BLOCKS}/{self._publication.generation}"

@@ -1,0 +1,180 @@
+"""What the child process of one attempt does: convert, report, publish when told to.
+
+On its channel::
+
+    child -> service   {"progress": {phase, done_bytes, total_bytes}}; {"plan": {...}}
+                       {"ready": true} when all is verified and only the commit is left
+                       {"done": {...}} or {"failed": {code, message, remedy}} or {"stopped": true}
+    service -> child   {"stop": true}; {"commit": true} in answer to ready
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import resource
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from scientistcloud.conversion.options import ConversionOptions, Progress
+from scientistcloud.conversion.publish import LOG, Publication, StagingLost, open_staging
+from scientistcloud.conversion.run import Request, convert
+from scientistcloud.errors import ConversionError, ResourceLimit, Stopped, UnexpectedError
+from scientistcloud.service.channel import Channel, ChannelClosed
+
+_REPORT_SECONDS = 0.2
+_MEMORY_CHECK_SECONDS = 0.25
+_MEMORY_SLACK = 1.1
+
+
+def preload() -> None:
+    """Import what nearly every attempt needs, so that forked children have it already."""
+    import imagecodecs
+    import tifffile
+
+    imagecodecs.DEFLATE.available, imagecodecs.LZW.available  # noqa: B018  each loads its extension
+    tifffile.TiffFile  # noqa: B018
+
+
+def run_attempt(order: dict[str, Any], channel: Channel) -> int:
+    """Carry out `order`; returns the exit status of the process.
+
+    Parameters
+    ----------
+    order : dict
+        ``source``, ``target``, ``staging_root`` (paths), ``name``, ``token``, ``request`` (strings)
+        and ``options`` (the arguments of `ConversionOptions`).
+    """
+    publication = Publication(
+        target=Path(order["target"]),
+        staging_root=Path(order["staging_root"]),
+        name=order["name"],
+        token=order["token"],
+    )
+    link = _Link(channel)
+    try:
+        answer = _convert(order, publication, link)
+    except (Stopped, StagingLost):
+        answer = {"stopped": True}
+    except ConversionError as error:
+        answer = {"failed": error.to_dict(), "trace": _trace(error)}
+    except MemoryError as error:
+        limit = ResourceLimit("The conversion ran out of memory.")
+        answer = {"failed": limit.to_dict(), "trace": _trace(error)}
+    except Exception as error:  # a bug: the class alone decides what becomes of the attempt
+        bug = UnexpectedError(f"Something unexpected went wrong ({type(error).__name__}).")
+        answer = {"failed": bug.to_dict(), "trace": _trace(error)}
+    try:
+        channel.send(answer)
+    except ChannelClosed:
+        return 1
+    return 0
+
+
+def _convert(order: dict[str, Any], publication: Publication, link: _Link) -> dict[str, Any]:
+    options = ConversionOptions(**order["options"])
+    open_staging(publication)
+    _log_to(publication.staging / LOG)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threading.Thread(target=link.listen, name="orders", daemon=True).start()
+    threading.Thread(
+        target=_watch_memory, args=(options.memory_limit_bytes, link), daemon=True
+    ).start()
+    result = convert(
+        Path(order["source"]),
+        publication,
+        options,
+        request=Request(id=order["request"], adopt=True),
+        progress=link.report,
+        plan=link.tell_plan,
+        stop=link.stopped.is_set,
+        confirm=link.confirm,
+    )
+    return {"done": result.to_dict()}
+
+
+def _log_to(path: Path) -> None:
+    """Let what libraries print, and the last words of a crash, end up in the dataset's log."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    faulthandler.enable()
+
+
+def _watch_memory(limit_bytes: int, link: _Link) -> None:
+    """End the process when it outgrows its limit by more than the slack: the plan was wrong."""
+    page_bytes = resource.getpagesize()
+    while True:
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * page_bytes
+        if resident > limit_bytes * _MEMORY_SLACK:
+            error = ResourceLimit(
+                f"The conversion used {resident / 2**20:.0f} MiB, over its limit of "
+                f"{limit_bytes / 2**20:.0f} MiB."
+            )
+            link.channel.send({"failed": error.to_dict(), "trace": ""})
+            os._exit(1)
+        time.sleep(_MEMORY_CHECK_SECONDS)
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-16_000:]
+
+
+class _Link:
+    """The child's end of its channel: progress out, orders in."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.stopped = threading.Event()
+        self._answered = threading.Event()
+        self._reported = 0.0
+        self._phase = ""
+
+    def listen(self) -> None:
+        """Take orders until the service goes away, which is an order to stop."""
+        try:
+            while True:
+                message, _ = self.channel.receive()
+                if "commit" in message:
+                    self._answered.set()
+                else:
+                    break
+        except ChannelClosed:
+            pass
+        self.stopped.set()
+        self._answered.set()
+
+    def report(self, progress: Progress) -> None:
+        """Send progress on, at most every 0.2 s but for a new phase."""
+        now = time.monotonic()
+        if progress.phase == self._phase and now - self._reported < _REPORT_SECONDS:
+            return
+        self._phase, self._reported = progress.phase, now
+        self._send(
+            {
+                "progress": {
+                    "phase": progress.phase,
+                    "done_bytes": progress.done_bytes,
+                    "total_bytes": progress.total_bytes,
+                }
+            }
+        )
+
+    def tell_plan(self, plan: dict[str, Any]) -> None:
+        self._send({"plan": plan})
+
+    def confirm(self) -> bool:
+        """Ask whether the claim still holds; waits as long as that cannot be known."""
+        self._send({"ready": True})
+        self._answered.wait()
+        return not self.stopped.is_set()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            self.channel.send(message)
+        except ChannelClosed:
+            self.stopped.set()

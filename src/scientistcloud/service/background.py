@@ -1,0 +1,218 @@
+"""The background service: claims queued datasets and has them converted, one child each."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import pymongo
+import structlog
+
+from scientistcloud import __version__
+from scientistcloud.database.connection import connect
+from scientistcloud.datasets.document import Claim, DatasetStatus
+from scientistcloud.datasets.services import ServiceRegistry
+from scientistcloud.datasets.store import DatasetStore
+from scientistcloud.datasets.watch import watch_queue
+from scientistcloud.errors import BadSettings, DatabaseUnavailable
+from scientistcloud.service.children import WarmProcess
+from scientistcloud.service.heartbeat import Heartbeat
+from scientistcloud.service.rescuer import Rescuer
+from scientistcloud.service.supervise import supervise
+from scientistcloud.service.surroundings import Surroundings
+from scientistcloud.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_EXIT_SECONDS = 8.0
+_OUTAGE_SECONDS = 1.0
+_LONGEST_SLEEP_SECONDS = 30.0
+_DRAIN_LOOK_SECONDS = 0.5
+
+
+def run_service(settings: Settings, *, drain: bool = False) -> int:
+    """Run until a signal ends it or, with `drain`, until the queue is empty.
+
+    Returns the exit status. The first SIGTERM or SIGINT releases the running attempts and returns
+    within 10 s; a second one ends the process at once.
+
+    Raises
+    ------
+    BadSettings
+        There is no MONGO_URL.
+    """
+    service = BackgroundService(settings)
+    stop_on_signals(service.stop)
+    return service.run(drain=drain)
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` at the first SIGTERM or SIGINT, and end the process at once at the second."""
+    received = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
+            os._exit(128 + number)
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+
+
+def worker_name() -> str:
+    """A name for this service in leases and logs: unique, and telling where it runs."""
+    return f"sc_worker_{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(3)}"
+
+
+class BackgroundService:
+    """One service: a dispatcher, a thread for each running attempt, and those that look after them."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.mongo_url is None:
+            raise BadSettings(
+                "MONGO_URL is not set, so there is no database to work for.",
+                remedy="Set MONGO_URL, or run 'scientistcloud up', which brings its own MongoDB.",
+            )
+        self.owner = worker_name()
+        self._settings = settings
+        self._url = settings.mongo_url.get_secret_value()
+        self._wake = threading.Event()
+        self._slots = threading.Semaphore(settings.concurrency)
+        self._running: set[threading.Thread] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Release what is running and let `run` return; safe from a signal handler."""
+        self._stopping.set()
+        self._wake.set()
+
+    def run(self, *, drain: bool = False) -> int:
+        """Serve until `stop` or, with `drain`, until nothing is queued; returns the exit status."""
+        log.info(f"Starting SC_BackgroundService worker {self.owner}")
+        around = self._surroundings()
+        if around is None:
+            return 0
+        registry = ServiceRegistry(around.store.database, self.owner, version=__version__)
+        try:
+            around.warm.start()
+            around.heartbeat.start()
+            Rescuer(around, registry).start()
+            self._watch(around)
+            self._dispatch(around, drain=drain)
+        finally:
+            self._shut_down(around, registry)
+        log.info(f"Stopped SC_BackgroundService worker {self.owner}")
+        return 0
+
+    def _surroundings(self) -> Surroundings | None:
+        """Everything connected, however long MongoDB takes to come up; None if stopped before."""
+        settings = self._settings
+        while not self._stopping.is_set():
+            try:
+                client = connect(self._url)
+                store = DatasetStore(
+                    client[settings.db_name],
+                    collection=settings.collection,
+                    owner=self.owner,
+                    lease_seconds=settings.lease_seconds,
+                    foreign_claim_minutes=settings.foreign_claim_minutes,
+                )
+                store.ensure_indexes()
+            except DatabaseUnavailable as error:
+                log.warning(f"Waiting for MongoDB: {error.message}", remedy=error.remedy)
+                self._stopping.wait(_OUTAGE_SECONDS)
+            else:
+                heartbeat = Heartbeat(store, settings.renew_seconds)
+                return Surroundings(settings, store, WarmProcess(), heartbeat, self._stopping)
+        return None
+
+    def _watch(self, around: Surroundings) -> None:
+        """Let a thread wake the dispatcher, and the heartbeat when a held document is edited."""
+        thread = threading.Thread(
+            target=watch_queue,
+            args=(around.store.collection, self._wake.set, self._stopping),
+            kwargs={"touched": around.heartbeat.check},
+            name="queue-watch",
+            daemon=True,
+        )
+        thread.start()
+
+    def _dispatch(self, around: Surroundings, *, drain: bool) -> None:
+        """Claim while there is a free slot and something due; sleep until something changes."""
+        while not self._stopping.is_set():
+            if not self._slots.acquire(timeout=_OUTAGE_SECONDS):
+                continue
+            self._wake.clear()
+            try:
+                claim = around.store.claim()
+            except DatabaseUnavailable as error:
+                log.warning("Cannot look into the queue", reason=error.message)
+                self._slots.release()
+                self._stopping.wait(_OUTAGE_SECONDS)
+                continue
+            if claim is not None:
+                self._start(claim, around)
+                continue
+            self._slots.release()
+            if drain and self._is_drained(around):
+                return
+            self._wake.wait(self._sleep_seconds(around, drain=drain))
+
+    def _start(self, claim: Claim, around: Surroundings) -> None:
+        thread = threading.Thread(
+            target=self._carry_out, args=(claim, around), name=f"attempt-{claim.uuid}", daemon=True
+        )
+        with self._lock:
+            self._running.add(thread)
+        thread.start()
+
+    def _carry_out(self, claim: Claim, around: Surroundings) -> None:
+        try:
+            supervise(claim, around)
+        except Exception:
+            # A bug of ours: the lease runs out by itself, so the dataset is not lost by it.
+            log.exception(f"The attempt on dataset {claim.uuid} was given up", dataset=claim.uuid)
+        finally:
+            with self._lock:
+                self._running.discard(threading.current_thread())
+            self._slots.release()
+            self._wake.set()
+
+    def _is_drained(self, around: Surroundings) -> bool:
+        with self._lock:
+            if self._running:
+                return False
+        return around.store.counts().get(DatasetStatus.QUEUED, 0) == 0
+
+    def _sleep_seconds(self, around: Surroundings, *, drain: bool) -> float:
+        """Until the next waiting dataset is due, and never so long that a missed wake-up matters."""
+        longest = _DRAIN_LOOK_SECONDS if drain else _LONGEST_SLEEP_SECONDS
+        try:
+            due = around.store.next_due_seconds()
+        except DatabaseUnavailable:
+            return _OUTAGE_SECONDS
+        return longest if due is None else min(longest, max(due, 0.01))
+
+    def _shut_down(self, around: Surroundings, registry: ServiceRegistry) -> None:
+        """Let the attempts settle, then end every process that we started."""
+        self.stop()
+        deadline = time.monotonic() + _EXIT_SECONDS
+        with self._lock:
+            running = list(self._running)
+        for thread in running:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        around.warm.stop(timeout_seconds=0.5)
+        around.heartbeat.stop()
+        try:
+            with pymongo.timeout(_OUTAGE_SECONDS):
+                registry.leave()
+        except DatabaseUnavailable:
+            log.debug("MongoDB is away: this service's entry runs out by itself")

@@ -1,0 +1,184 @@
+"""The service's side of the warm process: launch a child, hear it, end it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from scientistcloud.service.channel import Channel, ChannelClosed, Message
+
+log = structlog.get_logger(__name__)
+
+_START_SECONDS = 60.0
+_SECRET_VARIABLES = ("MONGO_URL", "SECRET_KEY")
+
+
+class WarmProcessFailed(Exception):
+    """The warm process could not be started."""
+
+
+class Child:
+    """One attempt's process: messages by `receive`, its end by `wait`."""
+
+    def __init__(self, job: str, channel: Channel, warm: WarmProcess) -> None:
+        self.job = job
+        self.channel = channel
+        self.pid: int | None = None
+        self._warm = warm
+        self._origin: Channel | None = None
+        self._ended = threading.Event()
+        self._status = -signal.SIGKILL
+
+    def signal(self, number: int) -> None:
+        """Send the process a signal, if it still runs."""
+        with suppress(ChannelClosed):
+            self._warm.send({"kill": self.job, "signal": number})
+
+    def wait(self, timeout_seconds: float) -> int | None:
+        """Its exit status (negative: the signal), or None if it still runs after the timeout."""
+        return self._status if self._ended.wait(timeout_seconds) else None
+
+    def start(self, origin: Channel) -> None:
+        """Note through which channel, so to which warm process, it was ordered."""
+        self._origin = origin
+
+    def belongs_to(self, origin: Channel) -> bool:
+        return self._origin is origin
+
+    def end(self, status: int) -> None:
+        self._status = status
+        self._ended.set()
+
+
+class WarmProcess:
+    """Starts children; starts itself again when it has died (its children die with it)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs = itertools.count(1)
+        self._children: dict[str, Child] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+
+    def start(self) -> int:
+        """Start it if it is not running; returns its pid once it can fork.
+
+        Raises
+        ------
+        WarmProcessFailed
+        """
+        with self._lock:
+            return self._start()
+
+    def _start(self) -> int:
+        if self._process is not None and self._process.poll() is None and self._channel is not None:
+            return self._process.pid
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {k: v for k, v in os.environ.items() if k not in _SECRET_VARIABLES}
+        with far:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "scientistcloud.service.warm", str(far.fileno())],
+                pass_fds=[far.fileno()],
+                env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C in a terminal is the service's to handle
+            )
+        channel = Channel(near)
+        ready: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        threading.Thread(
+            target=self._listen, args=(channel, ready), name="warm-process", daemon=True
+        ).start()
+        try:
+            if not ready.get(timeout=_START_SECONDS):
+                raise WarmProcessFailed("the warm process ended at its start")
+        except queue.Empty as error:
+            self._process.kill()
+            raise WarmProcessFailed("the warm process did not start in time") from error
+        self._channel = channel
+        return self._process.pid
+
+    def launch(self, order: dict[str, Any]) -> Child:
+        """Fork a child that carries out `order`.
+
+        Raises
+        ------
+        WarmProcessFailed
+        """
+        near, far = Channel.pair()
+        with self._lock:
+            self._start()
+            child = Child(f"job-{next(self._jobs)}", near, self)
+            channel = self._channel
+            if channel is None:
+                raise WarmProcessFailed("the warm process ended")
+            child.start(channel)
+            self._children[child.job] = child
+        try:
+            channel.send({"launch": child.job, "order": order}, far.fileno())
+        except ChannelClosed as error:
+            self._children.pop(child.job, None)
+            near.close()
+            raise WarmProcessFailed(str(error)) from error
+        finally:
+            far.close()
+        return child
+
+    def send(self, message: Message) -> None:
+        channel = self._channel
+        if channel is None:
+            raise ChannelClosed("no warm process")
+        channel.send(message)
+
+    def stop(self, timeout_seconds: float = 2.0) -> None:
+        """End it and with it all children; returns when it is gone."""
+        with self._lock:
+            process, channel = self._process, self._channel
+            self._process = self._channel = None
+        if process is None:
+            return
+        if channel is not None:
+            with suppress(OSError):
+                channel.shut_down()
+        try:
+            process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _listen(self, channel: Channel, ready: queue.SimpleQueue[bool]) -> None:
+        try:
+            while True:
+                message, _ = channel.receive()
+                child = self._children.get(message.get("launched") or message.get("exited") or "")
+                if "ready" in message:
+                    ready.put(True)
+                elif child is not None and "launched" in message:
+                    child.pid = message["pid"]
+                elif child is not None and "exited" in message:
+                    self._children.pop(child.job, None)
+                    child.end(message["status"])
+        except ChannelClosed:
+            ready.put(False)
+            self._bury(channel)
+
+    def _bury(self, channel: Channel) -> None:
+        """The warm process is gone, and the kernel has killed its children."""
+        with self._lock:
+            if self._channel is channel:
+                self._channel = None
+            lost = [child for child in self._children.values() if child.belongs_to(channel)]
+            for child in lost:
+                del self._children[child.job]
+        channel.close()
+        for child in lost:
+            child.end(-signal.SIGKILL)

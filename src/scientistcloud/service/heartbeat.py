@@ -1,0 +1,145 @@
+"""The leases that this service holds, renewed from a thread that touches no dataset storage.
+
+A hung network disk stops an attempt, never the heartbeat: so a lease is lost only if the host, the
+process or its way to MongoDB is.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import structlog
+
+from scientistcloud.conversion.options import Progress
+from scientistcloud.datasets.document import Claim
+from scientistcloud.datasets.store import DatasetStore
+from scientistcloud.errors import DatabaseUnavailable
+
+log = structlog.get_logger(__name__)
+
+_TICK_SECONDS = 1.0
+_PHASES = {"reading": "Reading the input", "copying": "Converting", "verifying": "Verifying"}
+
+
+class Lease:
+    """One claim while its attempt runs.
+
+    `lost` is set once the claim is somebody else's, or nobody's: from then on nothing of the
+    attempt may become visible.
+    """
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.lost = threading.Event()
+        self.progress = Progress("reading")
+        self.lock = threading.Lock()
+        self.renewed = time.monotonic()
+        self.shown = self.progress
+
+    def report(self) -> tuple[float, str]:
+        """Percent and sentence for the document."""
+        phase = _PHASES.get(self.progress.phase, "Publishing")
+        percent = 100.0 * self.progress.fraction if self.progress.phase == "copying" else 0.0
+        if self.progress.phase in ("verifying", "publishing"):
+            percent = 100.0
+        text = f"{phase}: {percent:.0f} %" if self.progress.phase == "copying" else phase
+        return round(percent, 1), text
+
+
+class Heartbeat:
+    """Renews every held lease each `renew_seconds`, and sooner where progress is to be shown."""
+
+    def __init__(self, store: DatasetStore, renew_seconds: float) -> None:
+        self._store = store
+        self._renew_seconds = renew_seconds
+        self._leases: dict[Any, Lease] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self.watched = False
+        """Whether a change stream tells of edits; without one, claims are checked every second."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout=2.0)
+
+    def hold(self, claim: Claim) -> Lease:
+        lease = Lease(claim)
+        with self._lock:
+            self._leases[claim.id] = lease
+        self._wake.set()  # it may sleep for long while it holds nothing
+        return lease
+
+    def drop(self, lease: Lease) -> None:
+        """Renew it no more; waits for a renewal under way, so that settling comes last."""
+        with self._lock:
+            if self._leases.get(lease.claim.id) is lease:
+                del self._leases[lease.claim.id]
+        with lease.lock:
+            pass
+
+    @property
+    def held(self) -> int:
+        with self._lock:
+            return len(self._leases)
+
+    def check(self, document_id: object) -> None:
+        """Somebody changed this document: see at once whether its lease still holds."""
+        with self._lock:
+            lease = self._leases.get(document_id)
+        if lease is not None:
+            lease.renewed = 0.0
+            self._wake.set()
+
+    def renew(self, lease: Lease) -> bool:
+        """Renew now; False where the claim is lost.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            It cannot be known; the lease may still hold.
+        """
+        with lease.lock:
+            if lease.lost.is_set():
+                return False
+            shown = lease.progress
+            if not self._store.renew(lease.claim, lease.report()):
+                lease.lost.set()
+                log.warning(
+                    f"The claim on dataset {lease.claim.uuid} is lost",
+                    dataset=lease.claim.uuid,
+                    token=lease.claim.token[:8],
+                )
+                return False
+            lease.renewed, lease.shown = time.monotonic(), shown
+            return True
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            with self._lock:
+                leases = list(self._leases.values())
+            for lease in leases:
+                if self._is_due(lease):
+                    self._try_renew(lease)
+            self._wake.wait(_TICK_SECONDS if leases else None)
+            self._wake.clear()
+
+    def _is_due(self, lease: Lease) -> bool:
+        age_seconds = time.monotonic() - lease.renewed
+        if lease.lost.is_set():
+            return False
+        changed = not self.watched or lease.progress != lease.shown
+        return age_seconds >= self._renew_seconds or (changed and age_seconds >= _TICK_SECONDS / 2)
+
+    def _try_renew(self, lease: Lease) -> None:
+        try:
+            self.renew(lease)
+        except DatabaseUnavailable as error:
+            log.warning("Cannot renew a lease now", dataset=lease.claim.uuid, reason=error.message)

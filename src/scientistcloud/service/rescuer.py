@@ -1,0 +1,56 @@
+"""Takes over what others left: expired leases, abandoned claims, replaced generations."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import structlog
+
+from scientistcloud.conversion.publish import sweep
+from scientistcloud.datasets.services import ServiceRegistry
+from scientistcloud.errors import DatabaseUnavailable
+from scientistcloud.service.surroundings import Surroundings
+
+log = structlog.get_logger(__name__)
+
+_RESCUE_SECONDS = 5.0
+_SWEEP_SECONDS = 300.0
+
+
+class Rescuer:
+    """A thread that looks after the queue as a whole, at intervals with jitter."""
+
+    def __init__(self, around: Surroundings, registry: ServiceRegistry) -> None:
+        self._around = around
+        self._registry = registry
+        self._thread = threading.Thread(target=self._run, name="rescuer", daemon=True)
+        self._interval_seconds = min(_RESCUE_SECONDS, around.settings.lease_seconds / 3)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        threading.Thread(target=self._sweep_often, name="sweeper", daemon=True).start()
+        while not self._around.stopping.is_set():
+            try:
+                self._registry.beat(running=self._around.heartbeat.held, faults=self._around.faults)
+                for uuid in self._around.store.rescue():
+                    log.warning(f"Rescued dataset {uuid}: its owner is gone", dataset=uuid)
+            except DatabaseUnavailable as error:
+                log.warning("MongoDB cannot be reached", reason=error.message)
+            self._around.stopping.wait(self._interval_seconds * random.uniform(0.8, 1.2))
+
+    def _sweep_often(self) -> None:
+        """In a thread of its own: the storage may hang, rescuing must not."""
+        settings = self._around.settings
+        converted = settings.out_data_dir
+        while not self._around.stopping.is_set():
+            started = time.monotonic()
+            try:
+                sweep(converted / ".staging", converted, settings.grace_seconds)
+            except OSError as error:
+                log.warning("Cannot remove replaced generations", reason=str(error))
+            pause = min(_SWEEP_SECONDS, max(1.0, settings.grace_seconds / 4))
+            self._around.stopping.wait(max(1.0, pause - (time.monotonic() - started)))

@@ -1,0 +1,254 @@
+"""One attempt from claim to settlement: starts the child, follows it, writes what came of it."""
+
+from __future__ import annotations
+
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from scientistcloud import host
+from scientistcloud.conversion.options import Progress
+from scientistcloud.conversion.publish import (
+    LOG,
+    Publication,
+    close_staging,
+    publish_log,
+    withdraw,
+)
+from scientistcloud.datasets.document import Claim
+from scientistcloud.errors import (
+    AttemptCrashed,
+    AttemptTimedOut,
+    ConversionError,
+    DatabaseUnavailable,
+    InvalidOptions,
+    StorageUnavailable,
+    error_from_dict,
+)
+from scientistcloud.service.channel import ChannelClosed, Message
+from scientistcloud.service.children import Child, WarmProcessFailed
+from scientistcloud.service.heartbeat import Lease
+from scientistcloud.service.settle import settle
+from scientistcloud.service.surroundings import Outcome, Surroundings
+from scientistcloud.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS = 0.25
+_STOP_SECONDS = 5.0
+_EXIT_SECONDS = 5.0
+_DATABASE_RETRY_SECONDS = 0.5
+
+
+def supervise(claim: Claim, around: Surroundings) -> None:
+    """Carry out one claim; returns when its document is settled or the claim is lost."""
+    log.info(
+        f"Processing conversion for dataset {claim.uuid}...",
+        dataset=claim.uuid,
+        token=claim.token[:8],
+        attempt=claim.attempt,
+    )
+    if claim.problem is not None:
+        settle(claim, Outcome(error=claim.problem), around)
+        return
+    publication = publication_of(claim, around.settings)
+    lease = around.heartbeat.hold(claim)
+    try:
+        outcome = _attempt(claim, publication, lease, around)
+    finally:
+        around.heartbeat.drop(lease)
+    if not lease.lost.is_set():
+        with _storage_may_fail(claim):
+            _add_to_log(publication, outcome)
+            publish_log(publication)
+        if not settle(claim, outcome, around) and outcome.result is not None:
+            _clean_up_after_deletion(claim, publication, around)
+    with _storage_may_fail(claim):
+        close_staging(publication)
+
+
+@contextmanager
+def _storage_may_fail(claim: Claim) -> Iterator[None]:
+    """What is left undone here costs no data: the log, or leftovers that the next owner removes."""
+    try:
+        yield
+    except (OSError, ConversionError) as error:
+        log.warning("Cannot tidy up", dataset=claim.uuid, reason=str(error))
+
+
+def publication_of(claim: Claim, settings: Settings) -> Publication:
+    """Where the attempt of `claim` writes."""
+    return Publication(
+        target=settings.out_data_dir / claim.uuid,
+        staging_root=settings.out_data_dir / ".staging",
+        name=claim.uuid,
+        token=claim.token,
+    )
+
+
+def _attempt(
+    claim: Claim, publication: Publication, lease: Lease, around: Surroundings
+) -> Outcome:
+    if claim.parameters is not None and not isinstance(claim.parameters, dict):
+        return Outcome(
+            error=InvalidOptions(
+                "conversion_parameters must be an object with a name for each value, "
+                f"not {type(claim.parameters).__name__}."
+            )
+        )
+    try:
+        child = around.warm.launch(_order(claim, publication, around.settings))
+    except WarmProcessFailed as error:
+        return Outcome(error=StorageUnavailable(f"No process could be started: {error}."))
+    try:
+        return _Follower(child, lease, around).follow()
+    finally:
+        child.signal(signal.SIGKILL)
+        child.wait(_EXIT_SECONDS)
+        child.channel.close()
+
+
+def _order(claim: Claim, publication: Publication, settings: Settings) -> dict[str, Any]:
+    return {
+        "source": str(settings.in_data_dir / claim.uuid),
+        "target": str(publication.target),
+        "staging_root": str(publication.staging_root),
+        "name": publication.name,
+        "token": publication.token,
+        "request": claim.request_id,
+        "options": {
+            "sensor": claim.sensor if isinstance(claim.sensor, str | None) else str(claim.sensor),
+            "parameters": claim.parameters or {},
+            "memory_limit_bytes": settings.memory_limit_bytes,
+            "threads": min(settings.cpu_limit, host.cores()),
+        },
+    }
+
+
+class _Follower:
+    """Hears one child until it has ended."""
+
+    def __init__(self, child: Child, lease: Lease, around: Surroundings) -> None:
+        self._child = child
+        self._lease = lease
+        self._around = around
+        self._asked_to_stop: float | None = None
+        self._last_progress = time.monotonic()
+        self._outcome: Outcome | None = None
+        self._handlers: dict[str, Callable[[Message], None]] = {
+            "progress": self._on_progress,
+            "ready": self._on_ready,
+            "done": self._on_done,
+            "failed": self._on_failed,
+            "stopped": self._on_stopped,
+        }
+
+    def follow(self) -> Outcome:
+        while self._outcome is None:
+            self._look_around()
+            if not select.select([self._child.channel], [], [], _LOOK_SECONDS)[0]:
+                continue
+            try:
+                message, _ = self._child.channel.receive()
+            except ChannelClosed:
+                return self._after_crash()
+            for kind, handle in self._handlers.items():
+                if kind in message:
+                    handle(message)
+        return self._outcome
+
+    def _look_around(self) -> None:
+        """Stop the child where nobody wants its result any more, or where it hangs."""
+        now = time.monotonic()
+        wanted = not (self._lease.lost.is_set() or self._around.stopping.is_set())
+        if not wanted and self._asked_to_stop is None:
+            self._tell({"stop": True})
+            self._asked_to_stop = now
+        if self._asked_to_stop is not None and now - self._asked_to_stop > _STOP_SECONDS:
+            self._child.signal(signal.SIGKILL)
+        timeout_seconds = self._around.settings.timeout_seconds
+        if wanted and now - self._last_progress > timeout_seconds:
+            self._outcome = Outcome(
+                error=AttemptTimedOut(
+                    f"The conversion made no progress for {timeout_seconds:.0f} seconds."
+                )
+            )
+
+    def _on_progress(self, message: Message) -> None:
+        progress = Progress(**message["progress"])
+        if progress != self._lease.progress:
+            self._last_progress = time.monotonic()
+        self._lease.progress = progress
+
+    def _on_ready(self, _: Message) -> None:
+        """Let the child commit after one more renewal that succeeded, however long that takes."""
+        self._lease.progress = Progress("publishing")
+        while not (self._lease.lost.is_set() or self._around.stopping.is_set()):
+            try:
+                if self._around.heartbeat.renew(self._lease):
+                    self._tell({"commit": True})
+                    self._last_progress = time.monotonic()
+                return
+            except DatabaseUnavailable:
+                self._around.stopping.wait(_DATABASE_RETRY_SECONDS)
+
+    def _on_done(self, message: Message) -> None:
+        self._outcome = Outcome(result=message["done"])
+
+    def _on_failed(self, message: Message) -> None:
+        if message.get("trace"):
+            log.info("The attempt failed with a traceback", trace=message["trace"])
+        self._outcome = Outcome(error=error_from_dict(message["failed"]))
+
+    def _on_stopped(self, _: Message) -> None:
+        if self._asked_to_stop is None:
+            # Its staging folder was taken away although the claim is ours: begin again.
+            error = StorageUnavailable("The staging folder of the conversion was removed.")
+            self._outcome = Outcome(error=error)
+        else:
+            self._outcome = Outcome()
+
+    def _after_crash(self) -> Outcome:
+        status = self._child.wait(_EXIT_SECONDS)
+        if self._asked_to_stop is not None:
+            return Outcome()
+        return Outcome(error=AttemptCrashed(f"The conversion crashed ({_how(status)})."))
+
+    def _tell(self, message: Message) -> None:
+        try:
+            self._child.channel.send(message)
+        except ChannelClosed:
+            log.debug("The child is gone already", dataset=self._lease.claim.uuid)
+
+
+def _how(status: int | None) -> str:
+    """In words, how a process ended."""
+    if status is None:
+        return "it did not end"
+    if status < 0:
+        return f"signal {-status}, {signal.Signals(-status).name}"
+    return f"exit status {status}"
+
+
+def _add_to_log(publication: Publication, outcome: Outcome) -> None:
+    """The error as the last lines of the dataset's log, where the portal shows them."""
+    error, log_path = outcome.error, publication.staging / LOG
+    if error is not None and log_path.parent.is_dir():
+        with log_path.open("a", encoding="utf-8") as lines:
+            lines.write(f"FAILED {error.code}: {error.message}\nWhat to do: {error.remedy}\n")
+
+
+def _clean_up_after_deletion(
+    claim: Claim, publication: Publication, around: Surroundings
+) -> None:
+    """Remove what was published if the document was deleted in the last moment."""
+    try:
+        if not around.store.exists(claim.id):
+            withdraw(publication.target)
+    except DatabaseUnavailable:
+        log.warning("Cannot tell whether the dataset still exists", dataset=claim.uuid)
