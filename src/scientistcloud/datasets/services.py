@@ -1,0 +1,84 @@
+"""The services that are alive, as they report themselves in ``sclib_services``: no jobs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from scientistcloud.database.connection import is_refused
+from scientistcloud.datasets import transition
+from scientistcloud.datasets.collection import Document, GuardedCollection
+from scientistcloud.errors import DatabaseUnavailable
+
+COLLECTION = "sclib_services"
+FORGOTTEN_SECONDS = 600
+"""A service not heard of for so long is removed by the server."""
+
+ALIVE_SECONDS = 30.0
+
+
+class ServiceRegistry:
+    """Where services say that they are alive, and where others look.
+
+    Parameters
+    ----------
+    owner : str
+        The name that the service's leases carry.
+    """
+
+    def __init__(self, database: Database[Document], *, owner: str, version: str) -> None:
+        self._collection = GuardedCollection(database, COLLECTION, timeout_seconds=5.0)
+        self._owner = owner
+        self._version = version
+
+    def ensure_index(self) -> bool:
+        """Let the server forget services that vanished; whether that was possible."""
+        try:
+            with self._collection.guard() as collection:
+                collection.create_index(
+                    "seen_at", name="seen_at_ttl", expireAfterSeconds=FORGOTTEN_SECONDS
+                )
+        except OperationFailure:
+            return False
+        except DatabaseUnavailable as error:
+            if not is_refused(error.__cause__):
+                raise
+            return False
+        return True
+
+    def report(self, running: int, **facts: Any) -> None:
+        """Say that this service is alive, how many datasets it converts, and other facts."""
+        literal = transition.literal
+        changes: transition.Stage = {
+            "host": literal(socket.gethostname()),
+            "pid": os.getpid(),
+            "version": literal(self._version),
+            "started_at": {"$ifNull": ["$started_at", transition.NOW]},
+            "seen_at": transition.NOW,
+            "running": literal(running),
+            **{name: literal(value) for name, value in facts.items()},
+        }
+        with self._collection.guard() as collection:
+            collection.update_one({"_id": self._owner}, [{"$set": changes}], upsert=True)
+
+    def leave(self) -> None:
+        """Say that this service ends."""
+        with self._collection.guard() as collection:
+            collection.delete_one({"_id": self._owner})
+
+    def alive(self, within_seconds: float = ALIVE_SECONDS) -> list[Document]:
+        """The services heard of lately, by the server's clock, the longest running first."""
+        return alive_services(self._collection.raw.database, within_seconds)
+
+
+def alive_services(
+    database: Database[Document], within_seconds: float = ALIVE_SECONDS
+) -> list[Document]:
+    """The services heard of lately: ``_id``, host, pid, started_at, seen_at, version, running."""
+    limit = transition.in_seconds(-within_seconds)
+    collection = GuardedCollection(database, COLLECTION, timeout_seconds=5.0)
+    return collection.find({"$expr": {"$gt": ["$seen_at", limit]}}, sort=[("started_at", 1)])

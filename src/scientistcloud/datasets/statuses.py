@@ -1,0 +1,102 @@
+"""Seeing the status of datasets change, whoever changes it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+from scientistcloud.datasets.collection import Document, GuardedCollection
+from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.errors import DatabaseUnavailable
+
+ACTIVE = {"status": {"$in": [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]}}
+
+_POLL_SECONDS = 1.0
+_REMEMBERED = 10_000
+_FIELDS = {"uuid": 1, "status": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A dataset's new status; `former` is None where it was not seen before."""
+
+    uuid: Any
+    status: Any
+    former: Any = None
+
+
+class StatusWatch:
+    """Reports status changes until told to stop: by change stream, by polling where there is none.
+
+    Polling sees datasets that are queued or converting, and what becomes of them.
+
+    Parameters
+    ----------
+    seen : callable
+        Gets each `StatusChange`, in order, from the thread that runs `watch`.
+    """
+
+    def __init__(self, collection: GuardedCollection, seen: Callable[[StatusChange], None]) -> None:
+        self._collection = collection
+        self._seen = seen
+        self._known: OrderedDict[Any, Any] = OrderedDict()
+        self._active: set[Any] = set()
+
+    def watch(self, stopping: threading.Event) -> None:
+        """Return once `stopping` is set; outages of the server are waited out."""
+        streaming = True
+        while not stopping.is_set():
+            try:
+                # Also what changed while no stream was open.
+                self._poll()
+                if streaming:
+                    self._stream(stopping)
+            except DatabaseUnavailable:
+                pass  # whoever asks for health is told; the next round tries again
+            except OperationFailure:
+                # No replica set, or not allowed to watch: from now on by polling alone.
+                streaming = False
+            stopping.wait(_POLL_SECONDS)
+
+    def _stream(self, stopping: threading.Event) -> None:
+        changed = {"updateDescription.updatedFields.status": {"$exists": True}}
+        new = {"operationType": {"$in": ["insert", "replace"]}}
+        pipeline = [{"$match": {"$or": [changed, new]}}]
+        with (
+            self._collection.guard() as raw,
+            raw.watch(pipeline, full_document="updateLookup", max_await_time_ms=500) as stream,
+        ):
+            # What changed between the former look and the opening.
+            for document in raw.find(ACTIVE, _FIELDS):
+                self._note(document, document.get("status"))
+            while not stopping.is_set() and stream.alive:
+                event = stream.try_next()
+                if event is not None:
+                    self._take(event)
+
+    def _take(self, event: Document) -> None:
+        document = event.get("fullDocument") or dict(event["documentKey"])
+        updated = event.get("updateDescription", {}).get("updatedFields", {})
+        self._note(document, updated.get("status", document.get("status")))
+
+    def _poll(self) -> None:
+        found = {each["_id"]: each for each in self._collection.find(ACTIVE, _FIELDS)}
+        left = list(self._active - found.keys())
+        gone = self._collection.find({"_id": {"$in": left}}, _FIELDS) if left else []
+        for document in (*found.values(), *gone):
+            self._note(document, document.get("status"))
+        self._active = set(found)
+
+    def _note(self, document: Document, status: Any) -> None:
+        key = document["_id"]
+        former = self._known.pop(key, None)
+        self._known[key] = status
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        if status != former:
+            self._seen(StatusChange(document.get("uuid"), status, former))

@@ -1,0 +1,247 @@
+"""`DatasetStore`: one method a transition."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bson import ObjectId
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from scientistcloud.database.connection import is_refused
+from scientistcloud.datasets import report, transition
+from scientistcloud.datasets.collection import Document, GuardedCollection
+from scientistcloud.datasets.document import Claim, DatasetStatus, Outcome
+from scientistcloud.datasets.queue import ORDER, Queue
+from scientistcloud.datasets.rescue import Rescued, Rescuer
+from scientistcloud.errors import ConversionError, DatabaseUnavailable, DuplicateUuid
+
+INDEXES: dict[str, list[tuple[str, int]]] = {
+    "conversion_order": [("status", 1), *ORDER],
+    "conversion_unstamped": [("status", 1), ("conversion.queued_at", 1)],
+    "conversion_due": [("conversion.waiting.not_before", 1)],
+    "dataset_uuid": [("uuid", 1)],
+}
+SPARSE = frozenset({"conversion_due"})
+
+UPLOADING = ("uploading", "upload queued", "unzipping")
+"""Statuses in which the files are not there yet."""
+
+
+class DatasetStore:
+    """The documents of the datasets, seen by one service.
+
+    Every method is one statement, or reads and then one conditional statement, and raises
+    `DatabaseUnavailable` while the server is away. A method that settles a claim returns whether
+    the claim was still held; False means that it is lost and that nothing was written.
+    Safe to use from several threads, except for `claim` and `rescue`, which belong to one each.
+
+    Parameters
+    ----------
+    database : Database
+        The driver's.
+    collection : str
+        Name of the collection (`COLLECTION_VISSTOREDATAS`).
+    owner : str
+        Names this service in leases and history.
+    lease_seconds : float
+        How long a claim holds without renewal.
+    foreign_claim_minutes : float
+        How long ``converting`` without a lease may stay untouched.
+    clock : callable
+        Monotonic seconds. Leases go by the server's clock, not by this one.
+    choice : random.Random, optional
+        Spreads competing services.
+    """
+
+    def __init__(
+        self,
+        database: Database[Document],
+        *,
+        collection: str = "visstoredatas",
+        owner: str,
+        lease_seconds: float,
+        foreign_claim_minutes: float = 180.0,
+        clock: Callable[[], float] = time.monotonic,
+        choice: random.Random | None = None,
+    ) -> None:
+        self.owner = owner
+        self.lease_seconds = lease_seconds
+        # A renewal that hangs longer than a lease is no better than one that fails.
+        timeout_seconds = min(10.0, max(2.0, lease_seconds))
+        guarded = GuardedCollection(
+            database, collection, timeout_seconds=timeout_seconds, clock=clock
+        )
+        self._collection = guarded
+        self.raw = guarded.raw
+        self._queue = Queue(
+            guarded, owner=owner, lease_seconds=lease_seconds, clock=clock, choice=choice
+        )
+        self._rescuer = Rescuer(
+            guarded, lease_seconds=lease_seconds, foreign_claim_minutes=foreign_claim_minutes
+        )
+
+    def ensure_indexes(self) -> list[str]:
+        """Create the indexes, where allowed; names of those that could not be created.
+
+        Everything works without them, only slower.
+        """
+        missing = []
+        for name, keys in INDEXES.items():
+            try:
+                with self._collection.guard() as collection:
+                    collection.create_index(keys, name=name, sparse=name in SPARSE)
+            except OperationFailure:
+                # An index of the same keys or name exists with other options.
+                missing.append(name)
+            except DatabaseUnavailable as error:
+                if not is_refused(error.__cause__):
+                    raise
+                missing.append(name)
+        return missing
+
+    def claim(self) -> Claim | None:
+        """The next due document, now ``converting`` and ours; None if there is none.
+
+        A claim with a `Claim.problem` is to be failed with it, without touching any file.
+        """
+        return self._queue.claim()
+
+    def stamp(self) -> int:
+        """Note the time of requests not yet seen; how many there were. `claim` does it too."""
+        return self._queue.stamp()
+
+    def renew(self, claim: Claim, progress: tuple[float, str] | None = None) -> bool:
+        """Prolong the lease, with progress (percent, message); False means that it is lost.
+
+        A lease that ran out is renewed as long as nobody took it.
+        """
+        before = self._collection.exchange_id(
+            _held(claim),
+            transition.renewing(self.lease_seconds, progress),
+            {"uuid": 1, "updated_at": 1, "conversion.lease.written_at": 1},
+            after=False,
+        )
+        if before is None:
+            return False
+        if before.get("updated_at") == before["conversion"]["lease"].get("written_at"):
+            return True
+        # Somebody else wrote to it: harmless, unless it is another dataset now.
+        return bool(before.get("uuid") == claim.uuid)
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether the claim is still ours, without renewing it."""
+        return self._collection.find_one(_held(claim), {"_id": 1}) is not None
+
+    def exists(self, claim: Claim) -> bool:
+        """Whether the document is still there, whoever holds it."""
+        return self._collection.find_one({"_id": claim.id}, {"_id": 1}) is not None
+
+    def complete(self, claim: Claim, outcome: Outcome) -> bool:
+        """``converting`` -> ``done``."""
+        return self._settle(claim, "done", transition.completing(claim, outcome))
+
+    def retry(
+        self, claim: Claim, error: ConversionError, delay_seconds: float, counted: bool
+    ) -> bool:
+        """``converting`` -> ``conversion queued``, due after a delay."""
+        update = transition.retrying(claim, error, delay_seconds, counted=counted)
+        return self._settle(claim, "retry", update)
+
+    def fail(self, claim: Claim, error: ConversionError, counted: bool = False) -> bool:
+        """``converting`` -> ``conversion failed``."""
+        update = transition.failing(claim, error, counted=counted)
+        return self._settle(claim, "failed", update)
+
+    def release(self, claim: Claim) -> bool:
+        """``converting`` -> ``conversion queued`` as if it had not been claimed."""
+        return self._settle(claim, "released", transition.releasing(claim))
+
+    def rescue(self) -> Rescued:
+        """Requeue what vanished owners and older services left behind."""
+        return self._rescuer.rescue()
+
+    def cancel(self, uuid: str) -> bool:
+        """Whatever is queued or converting under this uuid becomes ``cancelled``."""
+        active = [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]
+        return self._change(uuid, {"$in": active}, transition.cancelling())
+
+    def requeue(self, uuid: str) -> bool:
+        """A new request for this dataset, whatever became of the former one.
+
+        False if there is no such dataset, or it is still being uploaded.
+        """
+        return self._change(uuid, {"$nin": list(UPLOADING)}, transition.requeueing())
+
+    def insert(self, document: Mapping[str, Any]) -> Any:
+        """Insert a new document with the server's dates; its `_id`.
+
+        Raises
+        ------
+        DuplicateUuid
+            If its uuid is taken.
+        """
+        values = dict(document)
+        document_id = values.pop("_id", None) or ObjectId()
+        if "uuid" in values and self.find(values["uuid"]) is not None:
+            raise DuplicateUuid(f"A dataset with the uuid {values.get('uuid')} exists already.")
+        dates = {"created_at": transition.NOW, "updated_at": transition.NOW}
+        update: list[transition.Stage] = [
+            {"$replaceWith": {"$mergeObjects": ["$$ROOT", dates, transition.literal(values)]}}
+        ]
+        if values.get("status") == DatasetStatus.QUEUED:
+            update += transition.stamping()
+        with self._collection.guard() as collection:
+            collection.update_one({"_id": document_id}, update, upsert=True)
+        return document_id
+
+    def find(self, uuid: Any) -> Document | None:
+        """The document with this uuid."""
+        return self._collection.find_one({"uuid": {"$eq": uuid}})
+
+    def counts(self) -> dict[str, int]:
+        """How many documents there are by status."""
+        return report.counts(self._collection)
+
+    def oldest_queued(self) -> Document | None:
+        """The queued document that has been waiting longest."""
+        return report.oldest_queued(self._collection)
+
+    def recent_failures(self, limit: int = 5) -> list[Document]:
+        """The last failed documents, newest first."""
+        return report.recent_failures(self._collection, limit)
+
+    def next_due_seconds(self) -> float | None:
+        """When the next waiting document becomes due, from now; None if none waits."""
+        return report.next_due_seconds(self._collection, self._queue.refused)
+
+    def why_waiting(self, document: Mapping[str, Any]) -> str:
+        """Why this document is not being converted now, in a sentence."""
+        return report.why_waiting(document)
+
+    def _settle(self, claim: Claim, outcome: str, update: list[transition.Stage]) -> bool:
+        if self._collection.update_id(_held(claim), update):
+            return True
+        # The same call may have been carried out before, and only its answer been lost.
+        entry = {"token": claim.token, "outcome": outcome}
+        written = {"_id": claim.id, "conversion.history": {"$elemMatch": entry}}
+        return self._collection.find_one(written, {"_id": 1}) is not None
+
+    def _change(self, uuid: str, status: Any, update: list[transition.Stage]) -> bool:
+        found = self._collection.find({"uuid": {"$eq": uuid}, "status": status}, {"_id": 1})
+        changed = [
+            self._collection.update_id({"_id": document["_id"], "status": status}, update)
+            for document in found
+        ]
+        return any(changed)
+
+
+def _held(claim: Claim) -> Document:
+    return {
+        "_id": claim.id,
+        "status": DatasetStatus.CONVERTING.value,
+        "conversion.lease.token": claim.token,
+    }

@@ -1,0 +1,281 @@
+"""The transitions as MongoDB update pipelines: pure functions from values to pipelines.
+
+Every pipeline is evaluated by the server in one step, by the server's clock (``$$NOW``). Nothing
+that a document holds is trusted: a value is used after its type was looked at, else it is reset.
+Text that comes from outside passes through `literal`, because a pipeline reads ``"$x"`` as a
+field.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scientistcloud.datasets.document import Claim, DatasetStatus, Outcome
+from scientistcloud.errors import ConversionError
+
+Stage = dict[str, Any]
+Expression = Any
+
+NOW = "$$NOW"
+REMOVE = "$$REMOVE"
+HISTORY_LENGTH = 10
+LARGEST_COUNT = 1_000_000
+
+
+def literal(value: Any) -> Stage:
+    """`value` as it is, whatever dollar signs it holds."""
+    return {"$literal": value}
+
+
+def whole(value: Stage) -> Stage:
+    """An object that replaces the former value; a bare one would be merged into it."""
+    return {"$mergeObjects": [value]}
+
+
+def in_seconds(seconds: float) -> Stage:
+    """The server's time, `seconds` from now."""
+    return {"$add": [NOW, round(seconds * 1000)]}
+
+
+def is_type(field: str, name: str) -> Stage:
+    return {"$eq": [{"$type": field}, name]}
+
+
+def count_or_zero(field: str) -> Stage:
+    """The whole number in `field`, or 0 for whatever cannot be a count."""
+    usable = {
+        "$and": [
+            {"$isNumber": field},
+            {"$gte": [field, 0]},
+            {"$lte": [field, LARGEST_COUNT]},
+        ]
+    }
+    return {"$cond": [usable, {"$toInt": {"$trunc": field}}, 0]}
+
+
+RESET_CONVERSION: Stage = {
+    "$set": {
+        "conversion": {"$cond": [is_type("$conversion", "object"), "$conversion", literal({})]}
+    }
+}
+"""After this stage `conversion` is an object; a former value of another type is gone."""
+
+WAITING: Stage = {
+    "$and": [
+        is_type("$conversion", "object"),
+        is_type("$conversion.waiting", "object"),
+        is_type("$conversion.waiting.token", "string"),
+        is_type("$conversion.waiting.not_before", "date"),
+    ]
+}
+"""Whether this queued document is one that we put back, rather than a new request."""
+
+DUE: Stage = {"$not": [{"$and": [WAITING, {"$gt": ["$conversion.waiting.not_before", NOW]}]}]}
+"""Whether this queued document may be claimed now."""
+
+LEASED: Stage = {
+    "$and": [
+        is_type("$conversion", "object"),
+        is_type("$conversion.lease", "object"),
+        is_type("$conversion.lease.token", "string"),
+        is_type("$conversion.lease.expires_at", "date"),
+    ]
+}
+"""Whether this converting document has a lease of ours."""
+
+SETTLED = ("conversion.lease", "conversion.waiting", "conversion.queued_at")
+"""What no document keeps that is neither queued nor converting."""
+
+
+def claiming(token: str, owner: str, request_id: str, lease_seconds: float) -> list[Stage]:
+    """``conversion queued`` -> ``converting``; `request_id` is for a new request."""
+
+    def kept(count: str) -> Stage:
+        return {"$cond": ["$conversion.again", count_or_zero(f"$conversion.waiting.{count}"), 0]}
+
+    def old(field: str) -> Stage:
+        return {"$cond": ["$conversion.again", field, REMOVE]}
+
+    known_request = {
+        "$and": [
+            "$conversion.again",
+            is_type("$conversion.request", "object"),
+            is_type("$conversion.request.id", "string"),
+        ]
+    }
+    request = {"id": literal(request_id), "at": NOW}
+    lease = whole(
+        {
+            "owner": literal(owner),
+            "token": literal(token),
+            "taken_at": NOW,
+            "expires_at": in_seconds(lease_seconds),
+            "written_at": NOW,
+        }
+    )
+    return [
+        RESET_CONVERSION,
+        {"$set": {"conversion.again": WAITING}},
+        {
+            "$set": {
+                "status": literal(str(DatasetStatus.CONVERTING)),
+                "updated_at": NOW,
+                "progress": 0,
+                "status_message": "Starting",
+                "error_message": old("$error_message"),
+                "conversion_last_error": old("$conversion_last_error"),
+                "conversion_retry_count": kept("attempts"),
+                "conversion.error": old("$conversion.error"),
+                "conversion.attempts": kept("attempts"),
+                "conversion.lost": kept("lost"),
+                "conversion.delays": kept("delays"),
+                "conversion.request": {"$cond": [known_request, "$conversion.request", request]},
+                "conversion.lease": lease,
+            }
+        },
+        {"$unset": ["conversion.again", "conversion.waiting"]},
+    ]
+
+
+def renewing(lease_seconds: float, progress: tuple[float, str] | None) -> list[Stage]:
+    changes: Stage = {
+        "updated_at": NOW,
+        "conversion.lease.expires_at": in_seconds(lease_seconds),
+        "conversion.lease.written_at": NOW,
+    }
+    if progress is not None:
+        percent, message = progress
+        changes["progress"] = round(min(max(percent, 0.0), 100.0), 1)
+        changes["status_message"] = literal(message)
+    return [{"$set": changes}]
+
+
+def completing(claim: Claim, outcome: Outcome) -> list[Stage]:
+    changes: Stage = {
+        "completed_at": NOW,
+        "progress": 100,
+        "status_message": literal(outcome.message),
+        "conversion.result": literal(dict(outcome.result)),
+        "conversion.history": history(claim, "done"),
+    }
+    if outcome.dimensions:
+        changes["dimensions"] = literal(outcome.dimensions)
+    if outcome.data_size_gb is not None:
+        changes["data_size"] = float(outcome.data_size_gb)
+    gone = [*SETTLED, "conversion.error", "conversion_last_error", "error_message"]
+    return [*_moving(DatasetStatus.DONE, changes), {"$unset": gone}]
+
+
+def retrying(
+    claim: Claim, error: ConversionError, delay_seconds: float, *, counted: bool, lost: bool = False
+) -> list[Stage]:
+    """Back to ``conversion queued``, due after a delay; the reason is shown meanwhile."""
+    attempts = claim.attempt - 1 + int(counted)
+    waiting = {
+        "token": literal(claim.token),
+        "not_before": in_seconds(delay_seconds),
+        "attempts": attempts,
+        "lost": claim.lost + int(lost),
+        "delays": claim.delays + int(not counted and not lost),
+    }
+    changes: Stage = {
+        "progress": 0,
+        "status_message": literal(f"Waiting to try again: {error.message}"),
+        "conversion_retry_count": attempts,
+        "conversion.waiting": whole(waiting),
+        **_blame(error),
+        "conversion.history": history(claim, "lost" if lost else "retry", error),
+    }
+    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": "conversion.lease"}]
+
+
+def releasing(claim: Claim) -> list[Stage]:
+    """Back to ``conversion queued`` as if it had not been claimed."""
+    waiting = {
+        "token": literal(claim.token),
+        "not_before": NOW,
+        "attempts": claim.attempt - 1,
+        "lost": claim.lost,
+        "delays": claim.delays,
+    }
+    changes: Stage = {
+        "progress": 0,
+        "status_message": "Waiting: its service was stopped",
+        "conversion.waiting": whole(waiting),
+        "conversion.history": history(claim, "released"),
+    }
+    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": "conversion.lease"}]
+
+
+def failing(claim: Claim, error: ConversionError, *, counted: bool) -> list[Stage]:
+    changes: Stage = {
+        "status_message": literal(error.message),
+        "conversion_retry_count": claim.attempt - 1 + int(counted),
+        **_blame(error),
+        "conversion.history": history(claim, "failed", error),
+    }
+    return [*_moving(DatasetStatus.FAILED, changes), {"$unset": list(SETTLED)}]
+
+
+def cancelling() -> list[Stage]:
+    changes: Stage = {"status_message": "Cancelled", "progress": 0}
+    return [*_moving(DatasetStatus.CANCELLED, changes), {"$unset": list(SETTLED)}]
+
+
+def requeueing() -> list[Stage]:
+    """``conversion queued`` as a new request."""
+    changes: Stage = {
+        "progress": 0,
+        "status_message": "Waiting for conversion",
+        "conversion_retry_count": 0,
+        "conversion.queued_at": NOW,
+    }
+    gone = ["conversion.lease", "conversion.waiting", "conversion.error"]
+    gone += ["conversion_last_error", "error_message"]
+    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": gone}]
+
+
+def stamping() -> list[Stage]:
+    """Give a queued document the two values that the order goes by."""
+    priority = "$conversion.priority"
+    usable = {"$and": [{"$isNumber": priority}, {"$gte": [priority, float("-inf")]}]}
+    queued_at = "$conversion.queued_at"
+    return [
+        RESET_CONVERSION,
+        {
+            "$set": {
+                "conversion.priority": {"$cond": [usable, priority, 0]},
+                "conversion.queued_at": {"$cond": [is_type(queued_at, "date"), queued_at, NOW]},
+            }
+        },
+    ]
+
+
+def history(claim: Claim, outcome: str, error: ConversionError | None = None) -> Stage:
+    """The attempts so far and this one, the newest last, bounded."""
+    entry: Stage = {
+        "token": literal(claim.token),
+        "owner": literal(claim.owner),
+        "request": literal(claim.request_id),
+        "attempt": claim.attempt,
+        "ended_at": NOW,
+        "outcome": outcome,
+    }
+    if error is not None:
+        entry |= {"code": error.code, "message": literal(error.message[:500])}
+    former = {"$cond": [{"$isArray": "$conversion.history"}, "$conversion.history", []]}
+    return {"$slice": [{"$concatArrays": [former, [entry]]}, -HISTORY_LENGTH]}
+
+
+def _moving(status: DatasetStatus, changes: Stage) -> list[Stage]:
+    return [
+        RESET_CONVERSION,
+        {"$set": {"status": literal(str(status)), "updated_at": NOW, **changes}},
+    ]
+
+
+def _blame(error: ConversionError) -> Stage:
+    return {
+        "conversion.error": literal(error.to_dict()),
+        "conversion_last_error": literal(f"{error.message} {error.remedy}"),
+    }
