@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo.database import Database
+
+from scientistcloud.database import mongod
+from scientistcloud.database.connection import connect
+from scientistcloud.database.embedded import EmbeddedMongo
 
 SAMPLES = Path(__file__).resolve().parents[1].parent / "shared" / "samples"
 
@@ -15,3 +25,41 @@ def samples() -> Path:
     if not SAMPLES.is_dir():
         pytest.skip(f"the sample files are not here ({SAMPLES})")
     return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real MongoDB, a replica set of one, for the whole session."""
+    with EmbeddedMongo(tmp_path_factory.mktemp("mongo")) as url:
+        yield url
+
+
+@pytest.fixture
+def database(mongo_url: str) -> Iterator[Database[dict[str, Any]]]:
+    """A database of its own for each test, removed afterwards."""
+    client = connect(mongo_url)
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield client[name]
+    client.drop_database(name)
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def standalone_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real MongoDB that is no replica set; started only where a test asks for it."""
+    home = tmp_path_factory.mktemp("standalone")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(mongod.find()), "--dbpath", str(home), "--port", str(port)]
+    command += ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"]
+    server = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        url = f"mongodb://127.0.0.1:{port}/"
+        connect(url, timeout_seconds=30).close()
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import platformdirs
 import psutil
@@ -103,11 +103,6 @@ class EmbeddedMongo:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-
-    def restarted(self) -> Self:
-        """The same, after `start` made sure that the server runs."""
-        self.start()
-        return self
 
     @property
     def data(self) -> Path:

@@ -30,7 +30,7 @@ class ServiceRegistry:
         The name that the service's leases carry.
     """
 
-    def __init__(self, database: Database[Document], *, owner: str, version: str) -> None:
+    def __init__(self, database: Database[Document], owner: str, *, version: str) -> None:
         self._collection = GuardedCollection(database, COLLECTION, timeout_seconds=5.0)
         self._owner = owner
         self._version = version
@@ -50,7 +50,7 @@ class ServiceRegistry:
             return False
         return True
 
-    def report(self, running: int, **facts: Any) -> None:
+    def beat(self, running: int, **facts: Any) -> None:
         """Say that this service is alive, how many datasets it converts, and other facts."""
         literal = transition.literal
         changes: transition.Stage = {

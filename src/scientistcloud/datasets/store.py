@@ -55,6 +55,13 @@ class DatasetStore:
         Monotonic seconds. Leases go by the server's clock, not by this one.
     choice : random.Random, optional
         Spreads competing services.
+
+    Attributes
+    ----------
+    database : Database
+        As given.
+    collection : Collection
+        The driver's, for `watch_queue`.
     """
 
     def __init__(
@@ -76,7 +83,8 @@ class DatasetStore:
             database, collection, timeout_seconds=timeout_seconds, clock=clock
         )
         self._collection = guarded
-        self.raw = guarded.raw
+        self.database = database
+        self.collection = guarded.raw
         self._queue = Queue(
             guarded, owner=owner, lease_seconds=lease_seconds, clock=clock, choice=choice
         )

@@ -66,6 +66,7 @@ def watch_queue(
     stop: threading.Event,
     touched: Callable[[Any], None] = lambda _: None,
     *,
+    watching: Callable[[bool], None] = lambda _: None,
     poll_seconds: float = POLL_SECONDS,
 ) -> None:
     """Report changes until `stop` is set: the body of a thread.
@@ -73,7 +74,7 @@ def watch_queue(
     Parameters
     ----------
     collection : Collection
-        The datasets (`DatasetStore.raw`).
+        The datasets (`DatasetStore.collection`).
     wake : callable
         Called when there may be something to claim; also after every gap in the watch, so that
         nothing is missed.
@@ -81,6 +82,9 @@ def watch_queue(
         Called with the `_id` of a document whose status somebody else changed or that was deleted
         (its claim, if it is ours, is to be looked at), and with None where any document may have
         changed: after a gap, and at each poll.
+    watching : callable
+        Called with True when a change stream has begun to tell of changes, with False when it
+        ended or where there is none.
     poll_seconds : float
         Time between polls, +-25 %, where there is no change stream.
     """
@@ -91,15 +95,19 @@ def watch_queue(
                 PIPELINE, max_await_time_ms=round(AWAIT_SECONDS * 1000)
             ) as stream:
                 pause = 0.25
+                watching(True)
                 # After the stream is open, so that nothing falls in between.
                 _report_gap(wake, touched)
                 _follow(stream, wake, touched, stop)
+            watching(False)
         except OperationFailure as error:
+            watching(False)
             if error.code in NOT_SUPPORTED or is_refused(error):
                 _poll(wake, touched, stop, poll_seconds)
                 continue
             pause = _pause(stop, pause)
         except PyMongoError as error:
+            watching(False)
             if not is_away(error):
                 raise
             pause = _pause(stop, pause)
