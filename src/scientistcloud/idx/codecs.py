@@ -36,21 +36,21 @@ class Codec:
     compression : str
         OpenVisus's name, for ``default_compression`` in the header.
     encode : callable
-        Contiguous bytes -> bytes.
+        Contiguous bytes -> bytes; what is returned may be the argument itself.
     """
 
     name: str
     flag: int
     compression: str
-    encode: Callable[[Buffer], bytes]
+    encode: Callable[[memoryview], bytes | memoryview]
 
 
-def _isal_1(samples: Buffer) -> bytes:
+def _isal_1(samples: memoryview) -> bytes:
     # 1 is the level; the stream has zlib's header and trailer. The window of 2^15 is the largest.
     return igzip_lib.compress(samples, 1, igzip_lib.COMP_ZLIB, igzip_lib.MEM_LEVEL_DEFAULT, 15)
 
 
-def _lz4(samples: Buffer) -> bytes:
+def _lz4(samples: memoryview) -> bytes:
     return lz4.block.compress(samples, store_size=False)  # type: ignore[no-any-return]
 
 
@@ -60,7 +60,7 @@ CODECS = {
         Codec("isal-1", ZIP, "zip", _isal_1),
         Codec("zlib-ng-6", ZIP, "zip", lambda samples: zlib_ng.compress(samples, 6)),
         Codec("lz4", LZ4, "lz4", _lz4),
-        Codec("raw", RAW, "raw", bytes),
+        Codec("raw", RAW, "raw", lambda samples: samples),
     )
 }
 """By our name; the first is the default."""

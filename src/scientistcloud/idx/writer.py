@@ -1,0 +1,200 @@
+"""`IdxWriter`: takes the samples of blocks, in any order and from any thread, and writes them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scientistcloud.grid import Shape
+from scientistcloud.idx.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, crc32
+from scientistcloud.idx.header import IdxHeader, format_header
+from scientistcloud.idx.layout import IdxLayout
+from scientistcloud.idx.manifest import MANIFEST_NAME, FileSum, ManifestWriter
+from scientistcloud.idx.ranges import Ranges, finite_limits
+from scientistcloud.idx.storage import (
+    ArcoFiles,
+    BlockFiles,
+    BlockStore,
+    sync_folder,
+    write_all,
+    writing,
+)
+
+_FEW_COMPONENTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a finished writer leaves.
+
+    Attributes
+    ----------
+    header : IdxHeader
+        As written.
+    stored_bytes : int
+        Of all blocks, encoded.
+    """
+
+    header: IdxHeader
+    stored_bytes: int
+
+
+class IdxWriter:
+    """Writes one dataset. A context manager: leaving it without `finish` leaves no ``.idx``.
+
+    Parameters
+    ----------
+    layout : IdxLayout
+    header_path : Path
+        Where the ``.idx`` goes, last of all; its folder exists.
+    blocks_folder : Path
+        Exists; gets block files (or ARCO blocks) and the manifest.
+    template_base : str
+        How the header names `blocks_folder`, such as ``./visus/0123abcd``.
+
+    Raises
+    ------
+    OutOfSpace, StorageUnavailable
+        From any method.
+    """
+
+    def __init__(
+        self, layout: IdxLayout, header_path: Path, blocks_folder: Path, template_base: str
+    ) -> None:
+        self.layout = layout
+        self._header_path = header_path
+        self._folder = blocks_folder
+        self._template_base = template_base
+        self._codec = CODECS[layout.codec]
+        self._ranges = Ranges(layout.fields)
+        self._stored_bytes = 0
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        store = ArcoFiles if layout.arco else BlockFiles
+        self._store: BlockStore = store(layout, blocks_folder)
+        with writing():
+            self._manifest = ManifestWriter.create(
+                blocks_folder / MANIFEST_NAME,
+                layout.timesteps,
+                len(layout.fields),
+                layout.blocks.count,
+            )
+
+    def write_block(
+        self, timestep: int, field: int, block: int, nsamples: Shape, samples: NDArray[Any]
+    ) -> None:
+        """Encode and store one block; once for each block, from any thread.
+
+        Parameters
+        ----------
+        timestep, field, block : int
+            `field` is the field's index.
+        nsamples : Shape
+            Of a whole block of this level.
+        samples : ndarray
+            Those inside the dataset: of shape `nsamples` or smaller (plus the components), any
+            strides. What is missing to `nsamples` is 0.
+        """
+        spec = self.layout.fields[field]
+        shape = nsamples if spec.components == 1 else (*nsamples, spec.components)
+        whole = self._buffer(spec.sample_bytes).view(spec.dtype).reshape(shape)
+        if samples.shape == shape:
+            inside = whole
+        else:
+            whole.fill(0)
+            inside = whole[tuple(slice(0, n) for n in samples.shape)]
+        _gather(inside, samples)
+        limits = finite_limits(np.ascontiguousarray(inside), spec.components)
+        if limits is not None:
+            self._ranges.extend(field, limits)
+            # Block 0 is always there, so that every timestep has a file.
+            if block and not any(map(any, limits)) and _is_zero(whole):
+                return
+        self._put(timestep, field, block, whole.data.cast("B"))
+
+    def _put(self, timestep: int, field: int, block: int, samples: memoryview) -> None:
+        payload, flags = self._codec.encode(samples), self._codec.flag
+        if not self.layout.arco and len(payload) > MAX_STORED_RATIO * len(samples):
+            payload, flags = samples, RAW
+        self._store.store(timestep, field, block, payload, flags | ROW_MAJOR)
+        with writing():
+            self._manifest.record(timestep, field, block, len(payload), crc32(payload))
+        with self._lock:
+            self._stored_bytes += len(payload)
+
+    def _buffer(self, sample_bytes: int) -> NDArray[np.uint8]:
+        """Room for a block, one for each thread."""
+        if not hasattr(self._local, "buffer"):
+            largest = max(f.sample_bytes for f in self.layout.fields)
+            self._local.buffer = np.empty(largest << self.layout.bits_per_block, np.uint8)
+        buffer: NDArray[np.uint8] = self._local.buffer
+        return buffer[: sample_bytes << self.layout.bits_per_block]
+
+    def finish(self) -> Written:
+        """Bring everything to stable storage, the header last."""
+        header = self.layout.header(self._template_base, self._ranges.limits())
+        text = format_header(header).encode()
+        base = self._template_base.removeprefix("./")
+        with writing():
+            sums = {f"{base}/{name}": s for name, s in self._store.finish().items()}
+            sums[self._header_path.name] = FileSum(len(text), crc32(text))
+            self._manifest.finish(sums)
+            sync_folder(self._folder)
+            _write_header(self._header_path, text)
+        return Written(header, self._stored_bytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._store.abandon()
+        self._manifest.close()
+
+
+def _gather(out: NDArray[Any], samples: NDArray[Any]) -> None:
+    """Copy; component by component where a sample's neighbours in memory are others' samples.
+
+    NumPy copies rows of 3 bytes one at a time, but a strided column at several GB/s.
+    """
+    components = samples.shape[-1]
+    if (
+        samples.ndim > 1
+        and components <= _FEW_COMPONENTS
+        and samples.strides[-1] == samples.itemsize
+        and samples.strides[-2] > components * samples.itemsize
+    ):
+        for c in range(components):
+            out[..., c] = samples[..., c]
+    else:
+        np.copyto(out, samples)
+
+
+def _is_zero(samples: NDArray[Any]) -> bool:
+    """Whether all bits are 0: minus zero is not."""
+    if samples.dtype.kind != "f":
+        return True
+    return not samples.reshape(-1).view(np.uint8).any()
+
+
+def _write_header(path: Path, text: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        write_all(fd, text, 0)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    part.replace(path)
+    sync_folder(path.parent)
