@@ -80,7 +80,7 @@ class _StrictInfo(tarfile.TarInfo):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as error:
-            raise CorruptSource(str(error)) from error
+            raise ValueError(f"a header in it is wrong: {error}") from error
 
 
 class _TarStream:
