@@ -10,6 +10,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
+from scientistcloud.database.connection import database_errors
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import DatasetStatus
 from scientistcloud.errors import DatabaseUnavailable
@@ -17,6 +18,8 @@ from scientistcloud.errors import DatabaseUnavailable
 ACTIVE = {"status": {"$in": [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]}}
 
 _POLL_SECONDS = 1.0
+# Not a replica set, or not allowed to watch.
+_NO_STREAM_CODES = frozenset({13, 40573})
 _REMEMBERED = 10_000
 _FIELDS = {"uuid": 1, "status": 1}
 
@@ -52,28 +55,26 @@ class StatusWatch:
         streaming = True
         while not stopping.is_set():
             try:
-                # Also what changed while no stream was open.
-                self._poll()
-                if streaming:
-                    self._stream(stopping)
+                with database_errors():
+                    if streaming:
+                        self._stream(stopping)
+                    else:
+                        self._poll()
             except DatabaseUnavailable:
                 pass  # whoever asks for health is told; the next round tries again
-            except OperationFailure:
-                # No replica set, or not allowed to watch: from now on by polling alone.
-                streaming = False
+            except OperationFailure as error:
+                # A stream that broke for another reason is opened again.
+                streaming = error.code not in _NO_STREAM_CODES
             stopping.wait(_POLL_SECONDS)
 
     def _stream(self, stopping: threading.Event) -> None:
         changed = {"updateDescription.updatedFields.status": {"$exists": True}}
         new = {"operationType": {"$in": ["insert", "replace"]}}
         pipeline = [{"$match": {"$or": [changed, new]}}]
-        with (
-            self._collection.guard() as raw,
-            raw.watch(pipeline, full_document="updateLookup", max_await_time_ms=500) as stream,
-        ):
-            # What changed between the former look and the opening.
-            for document in raw.find(ACTIVE, _FIELDS):
-                self._note(document, document.get("status"))
+        with self._collection.raw.watch(
+            pipeline, full_document="updateLookup", max_await_time_ms=500
+        ) as stream:
+            self._poll()  # what changed while no stream was open
             while not stopping.is_set() and stream.alive:
                 event = stream.try_next()
                 if event is not None:

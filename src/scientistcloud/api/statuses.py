@@ -1,0 +1,84 @@
+"""The status of datasets, as the portal asks for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from pydantic import BaseModel
+
+from scientistcloud.api.link import DatabaseLink
+from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.lookup import find_status, list_statuses
+
+router = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
+
+
+class StatusAnswer(BaseModel):
+    """One dataset's status; `progress` in percent."""
+
+    success: bool = True
+    dataset_uuid: str
+    status: str
+    progress: float
+    message: str
+    updated_at: datetime | None = None
+
+
+class StatusList(BaseModel):
+    success: bool = True
+    datasets: list[StatusAnswer]
+    count: int
+
+
+@router.get("/statuses")
+def get_statuses(
+    request: Request,
+    status: Annotated[str | None, Query(description="only datasets in this status")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> StatusList:
+    """The statuses of many datasets, a page at a time."""
+    link: DatabaseLink = request.app.state.link
+    found = list_statuses(link.collection(), status=status, limit=limit, offset=offset)
+    return StatusList(datasets=[answer_for(each) for each in found], count=len(found))
+
+
+@router.get("/{identifier}/status")
+def get_status(request: Request, identifier: str) -> StatusAnswer:
+    """The status of the dataset with this uuid, id, slug or name."""
+    link: DatabaseLink = request.app.state.link
+    found = find_status(link.collection(), identifier)
+    if found is None:
+        raise HTTPException(404, f"There is no dataset {identifier!r}.")
+    return answer_for(found)
+
+
+def answer_for(document: dict[str, Any]) -> StatusAnswer:
+    """What the portal is told; a document may hold anything in any field."""
+    status = document.get("status")
+    updated_at = document.get("updated_at")
+    return StatusAnswer(
+        dataset_uuid=str(document.get("uuid") or ""),
+        status=str(status or ""),
+        progress=_percent(document.get("progress"), status),
+        message=_message(document, status),
+        updated_at=updated_at if isinstance(updated_at, datetime) else None,
+    )
+
+
+def _percent(progress: object, status: object) -> float:
+    if isinstance(progress, int | float) and not isinstance(progress, bool) and progress >= 0:
+        return min(100.0, float(progress))
+    return 100.0 if status == DatasetStatus.DONE else 0.0
+
+
+def _message(document: dict[str, Any], status: object) -> str:
+    names = ["status_message", "conversion_last_error", "error_message"]
+    if isinstance(status, str) and ("failed" in status or "error" in status):
+        names = [*names[1:], names[0]]
+    for name in names:
+        if isinstance(document.get(name), str) and document[name]:
+            return str(document[name])
+    return ""
