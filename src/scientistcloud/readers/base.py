@@ -199,11 +199,15 @@ class Selection:
         The folder that the files may not lead out of.
     parameters : Mapping
         The dataset's `conversion_parameters`; a reader looks only at those it knows.
+    scratch : Path, optional
+        A folder where a reader may unpack what cannot be entered in the middle; the system's
+        temporary folder where none is given.
     """
 
     root: Path
     sensor: Sensor = Sensor.OTHER
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    scratch: Path | None = None
 
 
 class Source(Protocol):
