@@ -8,8 +8,8 @@ Layout of a target (``converted/<uuid>/``, or the destination of ``scientistclou
     metadata.json               a copy of the generation's, for portals
     conversion.log
 
-While a conversion runs, its headers lie in a staging folder ``<staging root>/<name>.<token>/``. It is
-made once and never again: whoever renames it away has taken from its owner the only path from
+While a conversion runs, its headers lie in a staging folder ``<staging root>/<name>.<token>/``. It
+is made once and never again: whoever renames it away has taken from its owner the only path from
 which a result can become visible, however late that owner wakes up.
 """
 
@@ -204,8 +204,8 @@ def close_staging(publication: Publication) -> None:
 def drop_unpublished(target: Path, staging_root: Path, name: str) -> None:
     """Remove generations of `target` that are neither published, retired nor being written.
 
-    The order of looking matters, because others publish meanwhile: a generation seen first either
-    is still being staged, or was published after that, or was marked retired before it ceased to be.
+    The order of looking matters, because others publish meanwhile: a generation seen first is
+    still being staged, or was published after that, or was marked retired before it ceased to be.
     """
     found = [(folder, each) for folder in dataset_folders(target) for each in _generations(folder)]
     staged = list(staging_root.iterdir()) if staging_root.is_dir() else []

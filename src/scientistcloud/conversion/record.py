@@ -23,6 +23,7 @@ import numpy as np
 
 from scientistcloud import __version__
 from scientistcloud.conversion.options import ConversionOptions
+from scientistcloud.conversion.publish import storage_errors
 from scientistcloud.readers.base import Axis, DatasetSpec, SourceSpec
 
 SCHEMA = "scientistcloud/metadata/1"
@@ -51,7 +52,7 @@ class ConversionLog:
 
     def write(self, text: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        with self._lock, self._path.open("a", encoding="utf-8") as lines:
+        with self._lock, storage_errors("the log"), self._path.open("a", encoding="utf-8") as lines:
             lines.write(f"{stamp} {text}\n")
 
 
@@ -193,7 +194,9 @@ def to_json(value: Any) -> Any:
 
 def dump(record: Mapping[str, Any]) -> bytes:
     """The record as the bytes of ``metadata.json``."""
-    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False).encode(
+        "utf-8", "replace"
+    )
 
 
 def _describe_axis(axis: Axis, length: int) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -185,9 +184,7 @@ class _Conversion:
         """The files of the upload; hashed where the result is verified too."""
         hashed = self._options.verify != "off"
         return [
-            InputFile(
-                entry.name, entry.size_bytes, record.sha256_of(entry.path) if hashed else ""
-            )
+            InputFile(entry.name, entry.size_bytes, record.sha256_of(entry.path) if hashed else "")
             for entry in listing.files
         ]
 

@@ -72,7 +72,7 @@ def worker_name() -> str:
 
 
 class BackgroundService:
-    """One service: a dispatcher, a thread for each running attempt, and those that look after them."""
+    """One service: a dispatcher, a thread for each attempt, and those that look after them."""
 
     def __init__(self, settings: Settings) -> None:
         if settings.mongo_url is None:
@@ -100,7 +100,7 @@ class BackgroundService:
         around = self._surroundings()
         if around is None:
             return 0
-        registry = ServiceRegistry(around.store.database, self.owner, version=__version__)
+        registry = ServiceRegistry(around.store.raw.database, owner=self.owner, version=__version__)
         try:
             around.warm.start()
             around.heartbeat.start()
@@ -138,7 +138,7 @@ class BackgroundService:
         """Let a thread wake the dispatcher, and the heartbeat when a held document is edited."""
         thread = threading.Thread(
             target=watch_queue,
-            args=(around.store.collection, self._wake.set, self._stopping),
+            args=(around.store.raw, self._wake.set, self._stopping),
             kwargs={"touched": around.heartbeat.check},
             name="queue-watch",
             daemon=True,
@@ -193,7 +193,7 @@ class BackgroundService:
         return around.store.counts().get(DatasetStatus.QUEUED, 0) == 0
 
     def _sleep_seconds(self, around: Surroundings, *, drain: bool) -> float:
-        """Until the next waiting dataset is due, and never so long that a missed wake-up matters."""
+        """Until the next waiting dataset is due, but no longer than a missed wake-up may cost."""
         longest = _DRAIN_LOOK_SECONDS if drain else _LONGEST_SLEEP_SECONDS
         try:
             due = around.store.next_due_seconds()

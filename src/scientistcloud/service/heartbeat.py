@@ -20,6 +20,7 @@ from scientistcloud.errors import DatabaseUnavailable
 log = structlog.get_logger(__name__)
 
 _TICK_SECONDS = 1.0
+_LONG_AGO = float("-inf")
 _PHASES = {"reading": "Reading the input", "copying": "Converting", "verifying": "Verifying"}
 
 
@@ -54,13 +55,12 @@ class Heartbeat:
     def __init__(self, store: DatasetStore, renew_seconds: float) -> None:
         self._store = store
         self._renew_seconds = renew_seconds
+        self._tick_seconds = min(_TICK_SECONDS, renew_seconds / 2)
         self._leases: dict[Any, Lease] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-        self.watched = False
-        """Whether a change stream tells of edits; without one, claims are checked every second."""
 
     def start(self) -> None:
         self._thread.start()
@@ -91,12 +91,13 @@ class Heartbeat:
             return len(self._leases)
 
     def check(self, document_id: object) -> None:
-        """Somebody changed this document: see at once whether its lease still holds."""
+        """Somebody changed this document (None: perhaps any one): look at its lease at once."""
         with self._lock:
-            lease = self._leases.get(document_id)
-        if lease is not None:
-            lease.renewed = 0.0
-            self._wake.set()
+            leases = list(self._leases.values())
+        for lease in leases:
+            if document_id is None or lease.claim.id == document_id:
+                lease.renewed = _LONG_AGO
+                self._wake.set()
 
     def renew(self, lease: Lease) -> bool:
         """Renew now; False where the claim is lost.
@@ -128,15 +129,15 @@ class Heartbeat:
             for lease in leases:
                 if self._is_due(lease):
                     self._try_renew(lease)
-            self._wake.wait(_TICK_SECONDS if leases else None)
+            self._wake.wait(self._tick_seconds if leases else None)
             self._wake.clear()
 
     def _is_due(self, lease: Lease) -> bool:
         age_seconds = time.monotonic() - lease.renewed
         if lease.lost.is_set():
             return False
-        changed = not self.watched or lease.progress != lease.shown
-        return age_seconds >= self._renew_seconds or (changed and age_seconds >= _TICK_SECONDS / 2)
+        shown = lease.progress == lease.shown
+        return age_seconds >= self._renew_seconds or (not shown and age_seconds >= _TICK_SECONDS)
 
     def _try_renew(self, lease: Lease) -> None:
         try:

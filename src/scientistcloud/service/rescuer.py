@@ -33,14 +33,26 @@ class Rescuer:
 
     def _run(self) -> None:
         threading.Thread(target=self._sweep_often, name="sweeper", daemon=True).start()
+        indexed = False
         while not self._around.stopping.is_set():
             try:
-                self._registry.beat(running=self._around.heartbeat.held, faults=self._around.faults)
-                for uuid in self._around.store.rescue():
-                    log.warning(f"Rescued dataset {uuid}: its owner is gone", dataset=uuid)
+                indexed = indexed or self._registry.ensure_index()
+                self._registry.report(self._around.heartbeat.held, faults=self._around.faults)
+                self._rescue()
             except DatabaseUnavailable as error:
                 log.warning("MongoDB cannot be reached", reason=error.message)
             self._around.stopping.wait(self._interval_seconds * random.uniform(0.8, 1.2))
+
+    def _rescue(self) -> None:
+        rescued = self._around.store.rescue()
+        for claim in rescued.lost:
+            log.warning(
+                f"Rescued dataset {claim.uuid} from {claim.owner}, which is gone",
+                dataset=claim.uuid,
+                token=claim.token[:8],
+            )
+        for document_id in rescued.foreign:
+            log.warning("Took over a conversion that nobody attends to", document=str(document_id))
 
     def _sweep_often(self) -> None:
         """In a thread of its own: the storage may hang, rescuing must not."""

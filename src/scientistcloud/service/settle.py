@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
+from scientistcloud.datasets import document
 from scientistcloud.datasets.document import Claim
 from scientistcloud.datasets.retry import Fail, RetryAt, decide
 from scientistcloud.errors import ConversionError, DatabaseUnavailable, DeploymentError
@@ -17,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 0.5
 _LAST_CHANCE_SECONDS = 2.0
+_KEPT = 20  # datasets told of in the document; metadata.json has them all
 
 
 def settle(claim: Claim, outcome: Outcome, around: Surroundings) -> bool:
@@ -49,7 +52,7 @@ def _transition(claim: Claim, outcome: Outcome, around: Surroundings) -> Callabl
     if outcome.result is not None:
         result = outcome.result
         log.info(f"Finished conversion of dataset {claim.uuid}", **_summary(claim, result))
-        return lambda: store.complete(claim, result)
+        return lambda: store.complete(claim, portal_outcome(result))
     error = outcome.error
     if error is None:
         log.info(f"Released dataset {claim.uuid}", dataset=claim.uuid)
@@ -60,9 +63,7 @@ def _transition(claim: Claim, outcome: Outcome, around: Surroundings) -> Callabl
     return _after_error(claim, error, around)
 
 
-def _after_error(
-    claim: Claim, error: ConversionError, around: Surroundings
-) -> Callable[[], bool]:
+def _after_error(claim: Claim, error: ConversionError, around: Surroundings) -> Callable[[], bool]:
     store, settings = around.store, around.settings
     decision = decide(
         error,
@@ -82,13 +83,24 @@ def _after_error(
                 code=error.code,
             )
             return lambda: store.retry(claim, error, delay_seconds, counted=counted)
-        case Fail(error=final):
+        case Fail(error=final, counted=counted):
             log.error(
                 f"Conversion of dataset {claim.uuid} failed: {final.message}",
                 dataset=claim.uuid,
                 code=final.code,
             )
-            return lambda: store.fail(claim, final)
+            return lambda: store.fail(claim, final, counted=counted)
+
+
+def portal_outcome(result: Mapping[str, Any]) -> document.Outcome:
+    """What the portal's lists show of a result; the sizes of the main dataset, GB of 10^9 bytes."""
+    main = result["datasets"][0]
+    kept = ("bytes_in", "bytes_out", "seconds", "cpu_seconds", "peak_rss_bytes", "adopted")
+    return document.Outcome(
+        dimensions="x".join(str(n) for n in main["dims"]),
+        data_size_gb=result["bytes_out"] / 1e9,
+        result={key: result[key] for key in kept} | {"datasets": result["datasets"][:_KEPT]},
+    )
 
 
 def _summary(claim: Claim, result: dict[str, object]) -> dict[str, object]:

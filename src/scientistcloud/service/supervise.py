@@ -91,9 +91,7 @@ def publication_of(claim: Claim, settings: Settings) -> Publication:
     )
 
 
-def _attempt(
-    claim: Claim, publication: Publication, lease: Lease, around: Surroundings
-) -> Outcome:
+def _attempt(claim: Claim, publication: Publication, lease: Lease, around: Surroundings) -> Outcome:
     if claim.parameters is not None and not isinstance(claim.parameters, dict):
         return Outcome(
             error=InvalidOptions(
@@ -243,12 +241,10 @@ def _add_to_log(publication: Publication, outcome: Outcome) -> None:
             lines.write(f"FAILED {error.code}: {error.message}\nWhat to do: {error.remedy}\n")
 
 
-def _clean_up_after_deletion(
-    claim: Claim, publication: Publication, around: Surroundings
-) -> None:
+def _clean_up_after_deletion(claim: Claim, publication: Publication, around: Surroundings) -> None:
     """Remove what was published if the document was deleted in the last moment."""
     try:
-        if not around.store.exists(claim.id):
+        if not around.store.exists(claim):
             withdraw(publication.target)
     except DatabaseUnavailable:
         log.warning("Cannot tell whether the dataset still exists", dataset=claim.uuid)

@@ -48,11 +48,11 @@ def _serve(channel: Channel) -> None:
     jobs: dict[int, str] = {}
     wakeup = _wake_on_child_exit()
     while True:
-        readable, _, _ = select.select([channel, wakeup], [], [])
-        if wakeup in readable:
+        readable = select.select([channel.fileno(), wakeup.fileno()], [], [])[0]
+        if wakeup.fileno() in readable:
             wakeup.recv(4096)
             _reap(channel, jobs)
-        if channel in readable:
+        if channel.fileno() in readable:
             message, descriptor = channel.receive()
             if "launch" in message and descriptor is not None:
                 _launch(channel, message, descriptor, jobs, wakeup)
