@@ -1,0 +1,230 @@
+"""Which reader understands an upload: by content before suffix, the sensor as a hint.
+
+`READERS` is the one ordered table of formats; a line there is all that a new format needs. Of two
+readers that are equally sure of a file, the earlier one gets it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePosixPath
+from typing import cast
+
+from scientistcloud.errors import (
+    AmbiguousFormat,
+    DronePhotos,
+    InvalidOptions,
+    MissingLibrary,
+    SensorMismatch,
+    UnrecognizedFormat,
+)
+from scientistcloud.readers.base import Match, Reader, Sensor
+from scientistcloud.readers.listing import FileEntry, Listing
+
+READERS: tuple[tuple[str, str], ...] = (("tiff", "scientistcloud.readers.tiff"),)
+"""Name and module of each format. The module offers a `Reader` as ``READER``.
+
+A reader with a true attribute ``owns_folder`` (Zarr, IDX) gets, with a file that it is certain of,
+everything beside and below it: no other reader looks at the files there.
+"""
+
+MEANT: dict[Sensor, tuple[str, ...]] = {
+    Sensor.IDX: ("idx",),
+    Sensor.TIFF: ("tiff",),
+    Sensor.TIFF_RGB: ("tiff",),
+    Sensor.NETCDF: ("netcdf",),
+    Sensor.HDF5: ("hdf5",),
+    Sensor.NEXUS_4D: ("nexus",),
+    Sensor.RGB: ("image", "tiff"),
+    Sensor.MAPIR: ("image", "tiff"),
+    Sensor.OTHER: (),
+}
+"""The formats that a sensor stands for."""
+
+CAN_DO: dict[Sensor, tuple[str, ...]] = {
+    Sensor.TIFF: ("image",),
+    Sensor.TIFF_RGB: ("image",),
+    Sensor.NETCDF: ("hdf5", "nexus", "zarr"),
+    Sensor.HDF5: ("nexus", "netcdf"),
+    Sensor.NEXUS_4D: ("hdf5",),
+}
+"""Other formats whose reader gives what the sensor asks for; the record says so."""
+
+SIDECARS = frozenset(
+    [".txt", ".xml", ".json", ".csv", ".tsv", ".log", ".pdf", ".md", ".rst", ".html", ".htm", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".doc", ".docx", ".xls", ".xlsx", ".rtf", ".py", ".m", ".ipynb", ".sh", ".bat", ".url", ".lnk", ".sha256", ".md5", ".db", ".tfw", ".prj", ".aux", ".ovr", ".lock", ".readme", ".license", ".bib", ".tex", ".cff", ".ods", ".odt", ".ppt", ".pptx"]
+)
+"""Suffixes of files that go along with data: passed over unless a reader is certain of them."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The reader for an upload, its files in natural order, and what was passed over."""
+
+    name: str
+    reader: Reader
+    files: tuple[FileEntry, ...]
+    notes: tuple[str, ...] = ()
+
+
+@cache
+def load_reader(name: str) -> Reader:
+    """The reader of the format `name`.
+
+    Raises
+    ------
+    MissingLibrary
+        A library that its module needs is not installed.
+    """
+    modules = dict(READERS)
+    try:
+        return cast(Reader, importlib.import_module(modules[name]).READER)
+    except ImportError as error:
+        raise MissingLibrary(
+            f"The format {name} needs the library {error.name}, which is not installed."
+        ) from error
+
+
+def detect(listing: Listing, sensor: Sensor = Sensor.OTHER, wanted: object = None) -> Detection:
+    """Find the reader for the files of `listing`.
+
+    Parameters
+    ----------
+    sensor : Sensor
+        What the user chose; `Sensor.OTHER` leaves it to the content.
+    wanted : object
+        The parameter ``format``: the name of a reader that is to be used, or None.
+
+    Raises
+    ------
+    UnrecognizedFormat
+        No reader matches.
+    SensorMismatch
+        The content is of a format that the sensor does not stand for.
+    AmbiguousFormat
+        Data of several formats lie side by side.
+    DronePhotos
+        Photos of a drone's camera, which are not stitched.
+    InvalidOptions
+        `wanted` names no format.
+    """
+    if wanted is not None and wanted not in dict(READERS):
+        names = ", ".join(name for name, _ in READERS)
+        raise InvalidOptions(f"The parameter format={wanted!r} is none of: {names}.")
+    matches, unmatched = _match_all(listing)
+    certain = {n: m for n, m in matches.items() if any(g is Match.CERTAIN for _, g in m)}
+    candidates = certain or matches
+    if not candidates:
+        raise UnrecognizedFormat(_unrecognized_message(listing, unmatched))
+    name = _choose(candidates, sensor, cast("str | None", wanted))
+    if sensor in (Sensor.RGB, Sensor.MAPIR) and name in MEANT[sensor]:
+        raise DronePhotos(
+            f"These {len(candidates[name])} {sensor.value} photos are not stitched into a mosaic.",
+            remedy="Stitch them first, or choose the sensor OTHER (command line: --sensor OTHER) "
+            "to convert the photos as an image stack.",
+        )
+    files = tuple(entry for entry, _ in matches[name])
+    notes = _notes(listing, name, matches, unmatched)
+    if sensor is not Sensor.OTHER and name not in MEANT[sensor]:
+        notes = (
+            f"The sensor is {sensor.value}; the files are {name}, and were read as such.",
+            *notes,
+        )
+    return Detection(name, load_reader(name), files, notes)
+
+
+Matches = dict[str, list[tuple[FileEntry, Match]]]
+
+
+def _match_all(listing: Listing) -> tuple[Matches, list[FileEntry]]:
+    """Give each file to the reader that is surest of it."""
+    matches: Matches = {}
+    unmatched: list[FileEntry] = []
+    owned: list[tuple[str, PurePosixPath]] = []
+    rest: list[FileEntry] = []
+    owners = [name for name, _ in READERS if getattr(load_reader(name), "owns_folder", False)]
+    for entry in listing.files:
+        head = listing.head(entry)
+        for name in owners:
+            if load_reader(name).match(entry.path, head) is Match.CERTAIN:
+                matches.setdefault(name, []).append((entry, Match.CERTAIN))
+                owned.append((name, PurePosixPath(entry.name).parent))
+                break
+        else:
+            rest.append(entry)
+    folders = {folder for _, folder in owned}
+    for entry in rest:
+        if folders and not folders.isdisjoint(PurePosixPath(entry.name).parents):
+            continue
+        name, grade = _best(entry, listing.head(entry))
+        if grade is Match.NO or (grade is Match.POSSIBLE and _is_sidecar(entry)):
+            unmatched.append(entry)
+        else:
+            matches.setdefault(name, []).append((entry, grade))
+    return matches, unmatched
+
+
+def _best(entry: FileEntry, head: bytes) -> tuple[str, Match]:
+    best = ("", Match.NO)
+    for name, _ in READERS:
+        grade = load_reader(name).match(entry.path, head)
+        if grade > best[1]:
+            best = (name, grade)
+        if grade is Match.CERTAIN:
+            break
+    return best
+
+
+def _is_sidecar(entry: FileEntry) -> bool:
+    path = PurePosixPath(entry.name)
+    return path.suffix.lower() in SIDECARS or path.stem.casefold() in ("readme", "license")
+
+
+def _choose(candidates: Matches, sensor: Sensor, wanted: str | None) -> str:
+    if wanted is not None:
+        if wanted not in candidates:
+            raise InvalidOptions(f"The parameter format={wanted!r} fits none of the files.")
+        return wanted
+    meant = [name for name in candidates if name in MEANT[sensor]]
+    able = meant or [name for name in candidates if name in CAN_DO.get(sensor, ())]
+    if sensor is not Sensor.OTHER and not able:
+        found = " and ".join(f"{n} ({m[0][0].name})" for n, m in candidates.items())
+        raise SensorMismatch(
+            f"The sensor is {sensor.value}, but the files are {found}.",
+        )
+    able = able or list(candidates)
+    if len(able) > 1:
+        found = ", ".join(f"{n} ({candidates[n][0][0].name})" for n in able)
+        raise AmbiguousFormat(
+            f"The upload holds data of several formats: {found}.",
+            remedy="Upload each as a dataset of its own, or say which one is meant with the "
+            f"parameter 'format' (one of: {', '.join(able)}).",
+        )
+    return able[0]
+
+
+def _notes(
+    listing: Listing, chosen: str, matches: Matches, unmatched: Sequence[FileEntry]
+) -> tuple[str, ...]:
+    notes = []
+    others = [e.name for n, m in matches.items() if n != chosen for e, _ in m]
+    for what, names in (
+        ("Not read, as of another format", others),
+        ("Not read, as no data", [e.name for e in unmatched]),
+        ("Left out, as empty (0 bytes)", listing.empty),
+        ("Passed over", listing.ignored),
+    ):
+        if names:
+            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+            notes.append(f"{what}: {', '.join(names[:8])}{more}.")
+    return tuple(notes)
+
+
+def _unrecognized_message(listing: Listing, unmatched: Sequence[FileEntry]) -> str:
+    names = [entry.name for entry in unmatched][:5]
+    return (
+        "None of the uploaded files is in a format that can be converted: "
+        f"{', '.join(names)}{' and others' if len(unmatched) > 5 else ''}."
+    )

@@ -1,0 +1,265 @@
+"""What a folder of single images means, judged by their names: a stack, channels, or tiles.
+
+The rules, in order:
+
+1. Names that differ only in their numbers are one series. If only one number varies, it is depth.
+2. If several numbers vary and each has a label before it (``z001_ch00``, ``t01_z003``), the label
+   tells its axis: z, t(ime), c(h(annel)) or w(avelength). The images must fill the grid that the
+   numbers span. Otherwise natural order is depth.
+3. Names that differ in words, one image for each wording or equally many, are channels: fields.
+4. Where most names are one series and a few others stand alone, these are strays: left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scientistcloud.errors import AmbiguousFormat, MissingMember
+from scientistcloud.readers.listing import natural_key
+
+_NUMBER = re.compile(r"\d+")
+_LABEL = re.compile(r"(?:^|[^a-z])(z|t|c|w|ch|slice|time|frame|channel|wave|plane)[ _=.-]?$", re.I)
+_AXIS_OF_LABEL = {
+    "z": "z", "slice": "z", "plane": "z",
+    "t": "t", "time": "t", "frame": "t",
+    "c": "c", "ch": "c", "channel": "c", "w": "c", "wave": "c",
+}  # fmt: skip
+_TILE = re.compile(r"^(?P<panel>.+)_(?P<col>\d+)_(?P<row>\d+)$")
+_MAX_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Where each image of a folder belongs.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The images in the order field, timestep, slice (C order).
+    fields : tuple of str
+        A label for each field; one empty string where there is only one.
+    timesteps, depth : int
+        ``len(fields) * timesteps * depth == len(names)``.
+    rule : str
+        The rule that chose this, in a sentence.
+    """
+
+    names: tuple[str, ...]
+    fields: tuple[str, ...] = ("",)
+    timesteps: int = 1
+    depth: int = 1
+    rule: str = ""
+    strays: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class TileName:
+    """A tile of a mosaic: ``<panel>_<col>_<row>``."""
+
+    panel: str
+    col: int
+    row: int
+
+
+def parse_tile(name: str) -> TileName | None:
+    """The place that a file name gives to a tile; None where it names none."""
+    found = _TILE.match(stem(name).rsplit("/", 1)[-1])
+    if not found:
+        return None
+    return TileName(found["panel"], int(found["col"]), int(found["row"]))
+
+
+def stem(name: str) -> str:
+    """A relative name without the suffix of its file (``.ome.tif`` is one suffix)."""
+    folder, _, last = name.rpartition("/")
+    last = re.sub(r"(\.ome)?\.[A-Za-z][A-Za-z0-9]{0,5}$", "", last)
+    return f"{folder}/{last}" if folder else last
+
+
+def arrange(names: Sequence[str]) -> Arrangement:
+    """Judge what the images `names` (relative, natural order) are to each other.
+
+    Raises
+    ------
+    AmbiguousFormat
+        They differ in words in a way that tells neither stack nor channels.
+    MissingMember
+        Names with labelled numbers leave a place in their grid open.
+    """
+    if len(names) == 1:
+        return Arrangement(tuple(names), rule="a single image")
+    series = _by_wording(names)
+    if len(series) == 1:
+        return _arrange_series(names)
+    sizes = sorted((len(members) for members in series.values()), reverse=True)
+    if len(set(sizes)) == 1:
+        return _arrange_channels(series)
+    main = max(series.values(), key=len)
+    others = [name for name in names if name not in set(main)]
+    if len(main) >= 3 and sizes[1] == 1 and len(others) <= max(2, len(main) // 10):
+        arranged = _arrange_series(main)
+        return Arrangement(
+            arranged.names, arranged.fields, arranged.timesteps, arranged.depth, arranged.rule,
+            tuple(others),
+            (*arranged.notes, f"Left out, as their names stand outside the series: {_few(others)}."),
+        )  # fmt: skip
+    raise AmbiguousFormat(
+        "The names of the images differ in more than their numbers, so it is unclear which belong "
+        f"together: {_few([members[0] for members in series.values()])}.",
+        remedy="Upload each series as a dataset of its own, or name one with the parameter 'files'"
+        " (for instance files=slice_*.tif).",
+    )
+
+
+def find_gaps(names: Sequence[str]) -> tuple[str, ...]:
+    """Sentences for the numbers that a series of names leaves out.
+
+    Only where exactly one number varies; steps that are all alike (every second slice) are no gap.
+    """
+    numbers = _varying(names)
+    if len(numbers) != 1 or len(names) < 3:
+        return ()
+    values = next(iter(numbers.values()))
+    steps = [b - a for a, b in itertools.pairwise(values)]
+    usual = min(steps)
+    if usual <= 0:
+        return ()
+    gaps = []
+    for value, step in zip(values, steps, strict=False):
+        if step > usual:
+            first, last = value + usual, value + step - usual
+            gaps.append(str(first) if first == last else f"{first} to {last}")
+    if not gaps or len(gaps) > len(names) // 2:
+        return ()
+    listed = ", ".join(gaps[:_MAX_NAMED]) + (" and more" if len(gaps) > _MAX_NAMED else "")
+    return (f"The series has gaps, which were closed up: number {listed} missing.",)
+
+
+def _by_wording(names: Sequence[str]) -> dict[str, list[str]]:
+    series: dict[str, list[str]] = {}
+    for name in names:
+        series.setdefault(_NUMBER.sub("#", stem(name)).casefold(), []).append(name)
+    return series
+
+
+def _varying(names: Sequence[str]) -> dict[int, list[int]]:
+    """Position of each number that is not the same in all names, and its values."""
+    rows = [[int(n) for n in _NUMBER.findall(stem(name))] for name in names]
+    if len({len(row) for row in rows}) != 1:
+        return {}
+    columns = enumerate(zip(*rows, strict=True))
+    return {i: list(values) for i, values in columns if len(set(values)) > 1}
+
+
+def _arrange_series(names: Sequence[str]) -> Arrangement:
+    varying = _varying(names)
+    axes = _labels(names[0], varying)
+    if len(varying) > 1 and axes is not None:
+        return _arrange_labelled(names, varying, axes)
+    if len(varying) == 1 and axes is not None:
+        (axis,) = axes.values()
+        if axis == "t":
+            return Arrangement(
+                tuple(names), timesteps=len(names), rule="the number after a t in the names is time"
+            )
+        if axis == "c":
+            labels = tuple(f"channel {v}" for v in next(iter(varying.values())))
+            return Arrangement(
+                tuple(names), labels, rule="the number after a c in the names is the channel"
+            )
+    rule = "natural order of the names is depth"
+    if len(varying) > 1:
+        rule += ", as several numbers vary without saying what they count"
+    return Arrangement(tuple(names), depth=len(names), rule=rule, notes=find_gaps(names))
+
+
+def _labels(name: str, varying: dict[int, list[int]]) -> dict[int, str] | None:
+    """The axis that the text before each varying number names; None unless all are told apart."""
+    found = list(_NUMBER.finditer(stem(name)))
+    axes = {}
+    for i in varying:
+        label = _LABEL.search(stem(name)[: found[i].start()])
+        if not label:
+            return None
+        axes[i] = _AXIS_OF_LABEL[label[1].lower()]
+    return axes if len(set(axes.values())) == len(axes) else None
+
+
+def _arrange_labelled(
+    names: Sequence[str], varying: dict[int, list[int]], axes: dict[int, str]
+) -> Arrangement:
+    values = {axes[i]: column for i, column in varying.items()}
+    levels = {axis: sorted(set(values.get(axis, [0]))) for axis in "ctz"}
+    columns = [values.get(axis, [0] * len(names)) for axis in "ctz"]
+    place = dict(zip(zip(*columns, strict=True), names, strict=True))
+    grid = list(itertools.product(*(levels[axis] for axis in "ctz")))
+    missing = [point for point in grid if point not in place]
+    if missing or len(place) != len(names):
+        where = ", ".join(
+            f"{axis}={value}"
+            for axis, value in zip("ctz", missing[0] if missing else (), strict=False)
+            if axis in values
+        )
+        raise MissingMember(
+            f"The names span {' x '.join(str(len(levels[a])) for a in values)} images, "
+            f"but {len(missing)} are missing, for instance the one with {where}."
+        )
+    labels = tuple(f"channel {c}" for c in levels["c"]) if "c" in values else ("",)
+    words = {"c": "channel", "t": "time", "z": "depth"}
+    return Arrangement(
+        tuple(place[point] for point in grid),
+        labels,
+        len(levels["t"]),
+        len(levels["z"]),
+        f"labelled numbers in the names: {', '.join(f'{a} is {words[a]}' for a in values)}",
+    )
+
+
+def _arrange_channels(series: dict[str, list[str]]) -> Arrangement:
+    members = list(series.values())
+    labels = _wordings([group[0] for group in members])
+    parts = [_arrange_series(group) if len(group) > 1 else None for group in members]
+    first = parts[0]
+    depth, timesteps = (first.depth, first.timesteps) if first else (1, 1)
+    if first and math.prod((depth, timesteps)) != len(members[0]):
+        raise AmbiguousFormat(
+            "The names of the images differ both in words and in labelled channels: "
+            f"{_few([group[0] for group in members])}."
+        )
+    ordered = [
+        tuple(sorted(group, key=natural_key)) if part is None else part.names
+        for group, part in zip(members, parts, strict=True)
+    ]
+    notes = tuple(note for part in parts if part for note in part.notes)
+    return Arrangement(
+        tuple(itertools.chain.from_iterable(ordered)),
+        labels,
+        timesteps,
+        depth,
+        "names that differ in words are channels",
+        notes=notes,
+    )
+
+
+def _wordings(names: Sequence[str]) -> tuple[str, ...]:
+    """What is left of each name without what all begin with; the whole stem if that is unclear."""
+    stems = [stem(name) for name in names]
+    start = 0
+    while all(len(s) > start for s in stems) and len({s[start] for s in stems}) == 1:
+        start += 1
+    while start and stems[0][start - 1].isalnum():
+        start -= 1
+    short = [re.sub(r"[ _.-]*\d*$", "", s[start:]).strip(" _.-/") for s in stems]
+    if len(set(short)) == len(short) and all(short):
+        return tuple(short)
+    return tuple(stems)
+
+
+def _few(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:_MAX_NAMED])
+    return listed if len(names) <= _MAX_NAMED else f"{listed} and {len(names) - _MAX_NAMED} more"
