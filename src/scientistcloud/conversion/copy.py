@@ -1,0 +1,234 @@
+"""The copy loop: bricks are read, cut into blocks, and what is left is carried to larger bricks.
+
+The calling thread walks the bricks in the order of the plan and takes the buffers for each before
+any task needs them, so that no task ever waits for another. Reads and cells are tasks; the last
+read of a brick starts its cells, the last cell of a brick frees its buffer, and the last brick of
+a larger one starts the cells of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scientistcloud.conversion.bricks import pieces
+from scientistcloud.conversion.pipeline import Pipeline
+from scientistcloud.conversion.plan import DatasetPlan, FieldPlan
+from scientistcloud.conversion.spill import Spill
+from scientistcloud.grid import Box, Shape
+from scientistcloud.idx.cascade import Stage
+from scientistcloud.idx.writer import IdxWriter
+from scientistcloud.readers.base import Concurrency, FieldSpec, Source
+
+SMALL_BYTES = 1 << 20
+"""Below this, threads cost more than they bring."""
+
+
+class _Reads(Protocol):
+    def read(self, field: FieldSpec, timestep: int, box: Box, out: NDArray[Any]) -> None: ...
+
+
+@dataclass
+class _Brick:
+    """A brick in memory.
+
+    Attributes
+    ----------
+    pending : int
+        Reads, bricks of the stage before, or cells, that are still to come.
+    """
+
+    plan: FieldPlan
+    timestep: int
+    index: int
+    box: Box
+    buffer: NDArray[np.uint8]
+    parent: _Brick | None
+    pending: int = 0
+    samples: NDArray[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        spec = self.plan.field
+        shape = self.stage.samples(self.box)
+        if spec.components > 1:
+            shape = (*shape, spec.components)
+        flat = self.buffer.view(spec.dtype)
+        self.samples = flat[: int(np.prod(shape, dtype=np.int64))].reshape(shape)
+
+    @property
+    def stage(self) -> Stage:
+        return self.plan.bricks.cascade.stages[self.index]
+
+
+class _Buffers:
+    """The buffers of each stage, handed round. Changed under the pipeline's lock."""
+
+    def __init__(self) -> None:
+        self.free: dict[int, list[NDArray[np.uint8]]] = {}
+        self.used: dict[int, int] = {}
+
+    def take(self, stage: int, size_bytes: int) -> NDArray[np.uint8]:
+        self.used[stage] = self.used.get(stage, 0) + 1
+        free = self.free.setdefault(stage, [])
+        if free and free[-1].nbytes >= size_bytes:
+            return free.pop()
+        # One that is too small goes, so that there are never more than the plan says.
+        free.clear()
+        return np.empty(-(-size_bytes // 16) * 16, np.uint8)
+
+    def give_back(self, stage: int, buffer: NDArray[np.uint8]) -> None:
+        self.used[stage] -= 1
+        self.free[stage].append(buffer)
+
+
+def copy_dataset(
+    source: Source,
+    plan: DatasetPlan,
+    writer: IdxWriter,
+    *,
+    scratch: Path,
+    threads: int,
+    progress: Callable[[int], None],
+    stop: Callable[[], bool],
+) -> None:
+    """Copy all samples of a dataset from `source` to `writer` (which the caller finishes).
+
+    Parameters
+    ----------
+    source : Source
+        Open; read in one thread at a time unless it allows more.
+    scratch : Path
+        A folder for scratch files, which leave nothing behind; used where the plan says so.
+    threads : int
+        At least 1.
+    progress : callable
+        Called in the caller's thread with the bytes newly done.
+    stop : callable
+        Asked at least once for every block, from any thread.
+
+    Raises
+    ------
+    Stopped
+        `stop` returned true.
+    ConversionError
+        From the source or the writer, the first one.
+    """
+    threads = 1 if plan.total_bytes <= SMALL_BYTES else min(threads, plan.threads)
+    readers = min(f.readers for f in plan.fields)
+    if source.concurrency is Concurrency.SERIAL:
+        readers = 1
+    with Pipeline(threads, readers, progress, stop) as pipeline:
+        copy = _Copy(source, plan, writer, pipeline, scratch)
+        for timestep in range(plan.spec.timesteps):
+            for field_plan in plan.fields:
+                copy.copy_field(field_plan, timestep)
+        pipeline.wait_idle()
+
+
+class _Copy:
+    """One run of the loop."""
+
+    def __init__(
+        self,
+        source: Source,
+        plan: DatasetPlan,
+        writer: IdxWriter,
+        pipeline: Pipeline,
+        scratch: Path,
+    ) -> None:
+        self._source = source
+        self._shape: Shape = plan.spec.shape
+        self._writer = writer
+        self._pipeline = pipeline
+        self._scratch = scratch
+        self._buffers = _Buffers()
+
+    def copy_field(self, plan: FieldPlan, timestep: int) -> None:
+        """Start all that one field at one timestep needs; its last tasks may still be running."""
+        if not plan.spill_bytes:
+            self._walk(self._source, plan, timestep)
+            return
+        with Spill(self._scratch, self._shape, plan.field) as spill:
+            spill.fill(self._source, plan, timestep, self._pipeline)
+            self._walk(spill, plan, timestep)
+            self._pipeline.wait_idle()
+
+    def _walk(self, source: _Reads, plan: FieldPlan, timestep: int) -> None:
+        cascade = plan.bricks.cascade
+        current: list[_Brick | None] = [None] * (len(cascade.stages) + 1)
+        for boxes in cascade.bricks():
+            self._pipeline.report()
+            for i in reversed(range(len(boxes))):
+                brick = current[i]
+                if brick is None or brick.box != boxes[i]:
+                    current[i] = self._take(plan, timestep, i, boxes[i], current[i + 1])
+            first = current[0]
+            assert first is not None
+            self._read(source, first)
+
+    def _take(
+        self, plan: FieldPlan, timestep: int, index: int, box: Box, parent: _Brick | None
+    ) -> _Brick:
+        copies = plan.bricks.copies[index]
+        used = self._buffers.used
+        self._pipeline.wait_for(lambda: used.get(index, 0) < copies)
+        with self._pipeline.changing:
+            buffer = self._buffers.take(index, plan.bricks.stage_bytes[index])
+        brick = _Brick(plan, timestep, index, box, buffer, parent)
+        brick.pending = plan.bricks.cascade.children(index, box) if index else 0
+        return brick
+
+    def _read(self, source: _Reads, brick: _Brick) -> None:
+        spec = brick.plan.field
+        chunks = (1,) * len(self._shape) if source is not self._source else spec.chunks
+        boxes = list(pieces(brick.box, chunks, spec.sample_bytes))
+        brick.pending = len(boxes)
+        for box in boxes:
+            self._pipeline.submit_read(self._read_piece, source, brick, box)
+
+    def _read_piece(self, source: _Reads, brick: _Brick, box: Box) -> None:
+        self._pipeline.check()
+        out = brick.samples[box.relative_to(brick.box.lo).slices]
+        source.read(brick.plan.field, brick.timestep, box, out)
+        if self._arrived(brick):
+            self._cut(brick)
+
+    def _arrived(self, brick: _Brick) -> bool:
+        """Count one thing that `brick` waited for; whether it was the last."""
+        with self._pipeline.changing:
+            brick.pending -= 1
+            return brick.pending == 0
+
+    def _cut(self, brick: _Brick) -> None:
+        """All samples of `brick` are there: start its cells."""
+        cells = list(brick.stage.cells(brick.box))
+        brick.pending = len(cells)
+        for cell in cells:
+            self._pipeline.submit(self._write_cell, brick, cell)
+
+    def _write_cell(self, brick: _Brick, cell: Box) -> None:
+        stage, plan, parent = brick.stage, brick.plan, brick.parent
+        samples = brick.samples[stage.within(cell, brick.box)]
+        for number, level, slices in stage.blocks(cell):
+            self._pipeline.check()
+            self._writer.write_block(
+                brick.timestep, plan.index, number, level.nsamples, samples[slices]
+            )
+        if parent is not None:
+            carried = parent.samples[parent.stage.within(cell, parent.box)]
+            np.copyto(carried, samples[stage.carried()])
+        if brick.index == 0:
+            size = plan.field.sample_bytes
+            # What went through a scratch file was half done when it was there.
+            self._pipeline.add_done(cell.size * (size - size // 2 if plan.spill_bytes else size))
+        if self._arrived(brick):
+            with self._pipeline.changing:
+                self._buffers.give_back(brick.index, brick.buffer)
+                self._pipeline.changing.notify_all()
+            if parent is not None and self._arrived(parent):
+                self._cut(parent)
