@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-import pytest
 
 from tests.site import CONVERTING, DONE, FAILED, QUEUED, Site, processes_of, until
 
@@ -57,17 +56,29 @@ def test_the_log_is_json_where_asked_for(site: Site) -> None:
     assert f"Processing conversion for dataset {uuid}..." in messages
 
 
-@pytest.mark.parametrize(
-    "conversion",
-    ["text", [], ["a"], None, 7, {"lease": 3}, {"waiting": "x"}, {"request": []}]
-    + [{"priority": "high"}, {"queued_at": "now", "attempts": "many"}, {"lease": {"token": 1}}],
-)
-def test_a_malformed_conversion_is_converted_all_the_same(site: Site, conversion: Any) -> None:
-    uuid, samples = site.stack((2, 8, 8))
-    site.queue(uuid, conversion=conversion)
+MALFORMED: list[Any] = [
+    "text",
+    [],
+    ["a"],
+    None,
+    7,
+    {"lease": 3},
+    {"waiting": "x"},
+    {"request": []},
+    {"priority": "high"},
+    {"queued_at": "now", "attempts": "many"},
+    {"lease": {"token": 1}},
+]
+
+
+def test_a_malformed_conversion_is_converted_all_the_same(site: Site) -> None:
+    stacks = [site.stack((2, 8, 8), seed) for seed in range(len(MALFORMED))]
+    for (uuid, _), conversion in zip(stacks, MALFORMED, strict=True):
+        site.queue(uuid, conversion=conversion)
     site.start("--drain").wait(60)
-    assert site.find(uuid)["status"] == DONE
-    np.testing.assert_array_equal(site.read(uuid), samples)
+    for uuid, samples in stacks:
+        assert site.find(uuid)["status"] == DONE
+        np.testing.assert_array_equal(site.read(uuid), samples)
 
 
 def test_bad_documents_fail_each_with_its_code_and_the_queue_goes_on(site: Site) -> None:

@@ -174,10 +174,10 @@ class _Conversion:
         if mode == "off":
             return
         meter = Meter("verifying", dataset.spec.samples_bytes, self._hooks.progress)
-        with IdxReader(header, base=self._base(dataset.name)) as reader:
-            verify_dataset(
-                source, dataset.spec, reader, mode, progress=meter.add, stop=self._hooks.stop
-            )
+        reader = IdxReader(header, base=self._base(dataset.name))
+        verify_dataset(
+            source, dataset.spec, reader, mode, progress=meter.add, stop=self._hooks.stop
+        )
         self._log.write(f"Verified ({mode}).")
 
     def _inputs(self, listing: Listing) -> list[InputFile]:

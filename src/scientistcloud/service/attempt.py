@@ -13,6 +13,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import resource
+import tempfile
 import threading
 import time
 import traceback
@@ -20,10 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from scientistcloud.conversion.options import ConversionOptions, Progress
-from scientistcloud.conversion.publish import LOG, Publication, StagingLost, open_staging
+from scientistcloud.conversion.publish import (
+    LOG,
+    RETIRED,
+    Publication,
+    StagingLost,
+    open_staging,
+)
 from scientistcloud.conversion.run import Request, convert
 from scientistcloud.errors import ConversionError, ResourceLimit, Stopped, UnexpectedError
 from scientistcloud.service.channel import Channel, ChannelClosed
+from scientistcloud.service.sandbox import confine
 
 _REPORT_SECONDS = 0.2
 _MEMORY_CHECK_SECONDS = 0.25
@@ -76,15 +84,17 @@ def run_attempt(order: dict[str, Any], channel: Channel) -> int:
 
 def _convert(order: dict[str, Any], publication: Publication, link: _Link) -> dict[str, Any]:
     options = ConversionOptions(**order["options"])
+    source = Path(order["source"])
     open_staging(publication)
     _log_to(publication.staging / LOG)
+    _shut_in(source, publication)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=link.listen, name="orders", daemon=True).start()
     threading.Thread(
         target=_watch_memory, args=(options.memory_limit_bytes, link), daemon=True
     ).start()
     result = convert(
-        Path(order["source"]),
+        source,
         publication,
         options,
         request=Request(id=order["request"], adopt=True),
@@ -103,6 +113,15 @@ def _log_to(path: Path) -> None:
     os.dup2(descriptor, 2)
     os.close(descriptor)
     faulthandler.enable()
+
+
+def _shut_in(source: Path, publication: Publication) -> None:
+    """From here on only the dataset's own folders are within reach (and no other process's)."""
+    publication.target.mkdir(parents=True, exist_ok=True)
+    retired = publication.staging_root / RETIRED
+    retired.mkdir(exist_ok=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(publication.scratch)
+    confine([source], [publication.staging, publication.target, retired])
 
 
 def _watch_memory(limit_bytes: int, link: _Link) -> None:

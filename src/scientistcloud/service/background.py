@@ -100,7 +100,7 @@ class BackgroundService:
         around = self._surroundings()
         if around is None:
             return 0
-        registry = ServiceRegistry(around.store.raw.database, owner=self.owner, version=__version__)
+        registry = ServiceRegistry(around.store.collection.database, self.owner, version=__version__)
         try:
             around.warm.start()
             around.heartbeat.start()
@@ -138,7 +138,7 @@ class BackgroundService:
         """Let a thread wake the dispatcher, and the heartbeat when a held document is edited."""
         thread = threading.Thread(
             target=watch_queue,
-            args=(around.store.raw, self._wake.set, self._stopping),
+            args=(around.store.collection, self._wake.set, self._stopping),
             kwargs={"touched": around.heartbeat.check},
             name="queue-watch",
             daemon=True,

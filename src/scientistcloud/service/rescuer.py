@@ -37,7 +37,7 @@ class Rescuer:
         while not self._around.stopping.is_set():
             try:
                 indexed = indexed or self._registry.ensure_index()
-                self._registry.report(self._around.heartbeat.held, faults=self._around.faults)
+                self._registry.beat(self._around.heartbeat.held, faults=self._around.faults)
                 self._rescue()
             except DatabaseUnavailable as error:
                 log.warning("MongoDB cannot be reached", reason=error.message)
