@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.errors import CorruptSource, StorageUnavailable
@@ -70,7 +71,7 @@ class FilePool:
 
     def read_into(self, path: Path, offset: int, out: NDArray[Any]) -> None:
         """Fill the C-contiguous `out` with the bytes from `offset`."""
-        view = memoryview(out.reshape(-1).view("u1"))
+        view = memoryview(out.reshape(-1).view(np.uint8).data)
         with self.use(path) as (fd, total):
             self._check(path, offset, len(view), total)
             done = 0

@@ -54,7 +54,11 @@ CAN_DO: dict[Sensor, tuple[str, ...]] = {
 """Other formats whose reader gives what the sensor asks for; the record says so."""
 
 SIDECARS = frozenset(
-    [".txt", ".xml", ".json", ".csv", ".tsv", ".log", ".pdf", ".md", ".rst", ".html", ".htm", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".doc", ".docx", ".xls", ".xlsx", ".rtf", ".py", ".m", ".ipynb", ".sh", ".bat", ".url", ".lnk", ".sha256", ".md5", ".db", ".tfw", ".prj", ".aux", ".ovr", ".lock", ".readme", ".license", ".bib", ".tex", ".cff", ".ods", ".odt", ".ppt", ".pptx"]
+    (
+        ".txt .xml .json .csv .tsv .log .pdf .md .rst .html .htm .yaml .yml .toml .ini .cfg "
+        ".doc .docx .xls .xlsx .rtf .py .m .ipynb .sh .bat .url .lnk .sha256 .md5 .db .tfw "
+        ".prj .aux .ovr .lock .readme .license .bib .tex .cff .ods .odt .ppt .pptx"
+    ).split()
 )
 """Suffixes of files that go along with data: passed over unless a reader is certain of them."""
 
@@ -110,7 +114,7 @@ def detect(listing: Listing, sensor: Sensor = Sensor.OTHER, wanted: object = Non
     InvalidOptions
         `wanted` names no format.
     """
-    if wanted is not None and wanted not in dict(READERS):
+    if wanted is not None and (not isinstance(wanted, str) or wanted not in dict(READERS)):
         names = ", ".join(name for name, _ in READERS)
         raise InvalidOptions(f"The parameter format={wanted!r} is none of: {names}.")
     matches, unmatched = _match_all(listing)
@@ -118,7 +122,7 @@ def detect(listing: Listing, sensor: Sensor = Sensor.OTHER, wanted: object = Non
     candidates = certain or matches
     if not candidates:
         raise UnrecognizedFormat(_unrecognized_message(listing, unmatched))
-    name = _choose(candidates, sensor, cast("str | None", wanted))
+    name = _choose(candidates, sensor, wanted)
     if sensor in (Sensor.RGB, Sensor.MAPIR) and name in MEANT[sensor]:
         raise DronePhotos(
             f"These {len(candidates[name])} {sensor.value} photos are not stitched into a mosaic.",

@@ -106,7 +106,7 @@ def arrange(names: Sequence[str]) -> Arrangement:
         return Arrangement(
             arranged.names, arranged.fields, arranged.timesteps, arranged.depth, arranged.rule,
             tuple(others),
-            (*arranged.notes, f"Left out, as their names stand outside the series: {_few(others)}."),
+            (*arranged.notes, f"Left out, as outside the series of names: {_few(others)}."),
         )  # fmt: skip
     raise AmbiguousFormat(
         "The names of the images differ in more than their numbers, so it is unclear which belong "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Keyframe:
 
 
 @contextmanager
-def tifffile_open(pool: FilePool, path: Path, **flags: bool) -> Iterator[tifffile.TiffFile]:
+def tifffile_open(pool: FilePool, path: Path) -> Iterator[tifffile.TiffFile]:
     """The file as tifffile sees it, cut off from all other files.
 
     Raises
@@ -70,7 +71,7 @@ def tifffile_open(pool: FilePool, path: Path, **flags: bool) -> Iterator[tifffil
         with translated(pool, path):
             tif = tifffile.TiffFile(
                 stream, name=path.name, _multifile=False,
-                is_mmstack=False, is_ndtiff=False, **flags,
+                is_mmstack=False, is_ndtiff=False,
             )  # fmt: skip
         try:
             yield tif
@@ -82,7 +83,9 @@ def tifffile_open(pool: FilePool, path: Path, **flags: bool) -> Iterator[tifffil
 def translated(pool: FilePool, path: Path) -> Iterator[None]:
     """Turn whatever tifffile raises over a damaged file into CorruptSource."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except ConversionError:
         raise
     except Exception as error:  # damaged structures fail in every possible way
@@ -141,7 +144,7 @@ def _check_page(name: str, page: tifffile.TiffPage) -> None:
 
 
 def _page_format(page: tifffile.TiffPage) -> PageFormat:
-    _, depth, rows, columns, interleaved = page.shaped
+    rows, columns = page.shaped[2:4]
     is_tiled = bool(page.is_tiled)
     if is_tiled:
         segment = (int(page.tiledepth), int(page.tilelength), int(page.tilewidth))
@@ -149,6 +152,7 @@ def _page_format(page: tifffile.TiffPage) -> PageFormat:
         segment = (1, int(page.rowsperstrip) or int(rows), int(columns))
     if min(segment) <= 0:
         raise ValueError("its strips or tiles have no size")
+    assert page.dtype is not None  # checked before
     is_plain = (
         not is_tiled
         and int(page.compression) == 1

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from scientistcloud.errors import CorruptSource, UnlikeSlices
 from scientistcloud.readers import tiff_ifd as ifd
@@ -30,7 +31,7 @@ from scientistcloud.readers.tiff_keyframe import (
     tifffile_open,
     translated,
 )
-from scientistcloud.readers.tiff_pages import Page, Segments
+from scientistcloud.readers.tiff_pages import Page, PageFormat, Segments
 
 _INSTRUMENTS = ("lsm", "fluoview", "stk", "sis", "svs", "scn", "qpi", "ndpi", "bif", "avs",
                 "eer", "philips", "scanimage", "nih", "mdgel")  # fmt: skip
@@ -179,14 +180,8 @@ class TiffScanner:
         layout, size = keyframe.format, self._pool.size(path)
         offsets, counts = segments.offsets[: layout.segments], segments.counts[: layout.segments]
         start: int | None = None
-        if layout.stored is not None and len(offsets) and offsets[0] > 0:
-            if len(offsets) == layout.segments == 1 or (
-                len(offsets) == len(counts) == layout.segments
-                and (offsets[:-1] + counts[:-1] == offsets[1:]).all()
-                and counts.min() > 0
-                and counts.sum() == layout.page_bytes
-            ):
-                start = int(offsets[0])
+        if layout.stored is not None and _is_in_one_piece(layout, offsets, counts):
+            start = int(offsets[0])
         if start is not None:
             end = start + layout.page_bytes
         else:
@@ -269,6 +264,22 @@ class TiffScanner:
         return Page(path, keyframe.format, None, lambda: segments)
 
 
+def _is_in_one_piece(
+    layout: PageFormat, offsets: NDArray[np.int64], counts: NDArray[np.int64]
+) -> bool:
+    """Whether the strips of a page follow one another without a gap."""
+    if not len(offsets) or offsets[0] <= 0:
+        return False
+    if len(offsets) == layout.segments == 1:
+        return True
+    return bool(
+        len(offsets) == len(counts) == layout.segments
+        and (offsets[:-1] + counts[:-1] == offsets[1:]).all()
+        and counts.min() > 0
+        and counts.sum() == layout.page_bytes
+    )
+
+
 def _is_extra(data: TiffBytes, directory: Directory) -> bool:
     """Whether a page is a reduced copy or a mask of another (NewSubfileType)."""
     return bool(data.integer(directory, ifd.SUBFILE_TYPE) & _REDUCED_OR_MASK)
@@ -296,7 +307,7 @@ def _is_one_page(text: str, data: TiffBytes, first: Directory) -> bool:
 
 
 def _plane_axes(series: Any, page: Any) -> tuple[str, tuple[int, ...]]:
-    """The axes of a tifffile series that count planes: those before the page's own, and its depth."""
+    """The axes of a tifffile series that count planes: those before a page's own, and its depth."""
     axes, shape = series.get_axes(False), series.get_shape(False)
     total, per_page = math.prod(shape), math.prod(page.shape)
     count, lead = total // per_page, 0
