@@ -37,7 +37,7 @@ MEANT: dict[Sensor, tuple[str, ...]] = {
     Sensor.TIFF_RGB: ("tiff",),
     Sensor.NETCDF: ("netcdf",),
     Sensor.HDF5: ("hdf5",),
-    Sensor.NEXUS_4D: ("nexus",),
+    Sensor.NEXUS_4D: ("hdf5",),
     Sensor.RGB: ("image", "tiff"),
     Sensor.MAPIR: ("image", "tiff"),
     Sensor.OTHER: (),
@@ -47,19 +47,19 @@ MEANT: dict[Sensor, tuple[str, ...]] = {
 CAN_DO: dict[Sensor, tuple[str, ...]] = {
     Sensor.TIFF: ("image",),
     Sensor.TIFF_RGB: ("image",),
-    Sensor.NETCDF: ("hdf5", "nexus", "zarr"),
-    Sensor.HDF5: ("nexus", "netcdf"),
-    Sensor.NEXUS_4D: ("hdf5",),
+    Sensor.NETCDF: ("hdf5", "zarr"),
+    Sensor.HDF5: ("netcdf",),
+    Sensor.NEXUS_4D: ("netcdf",),
 }
 """Other formats whose reader gives what the sensor asks for; the record says so."""
 
-SIDECARS = frozenset(
-    (
-        ".txt .xml .json .csv .tsv .log .pdf .md .rst .html .htm .yaml .yml .toml .ini .cfg "
-        ".doc .docx .xls .xlsx .rtf .py .m .ipynb .sh .bat .url .lnk .sha256 .md5 .db .tfw "
-        ".prj .aux .ovr .lock .readme .license .bib .tex .cff .ods .odt .ppt .pptx"
-    ).split()
-)
+SIDECARS = frozenset({
+    ".txt", ".xml", ".json", ".csv", ".tsv", ".log", ".pdf", ".md", ".rst", ".html", ".htm",
+    ".yaml", ".yml", ".toml", ".ini", ".cfg", ".doc", ".docx", ".xls", ".xlsx", ".rtf", ".py",
+    ".m", ".ipynb", ".sh", ".bat", ".url", ".lnk", ".sha256", ".md5", ".db", ".tfw", ".prj",
+    ".aux", ".ovr", ".lock", ".readme", ".license", ".bib", ".tex", ".cff", ".ods", ".odt",
+    ".ppt", ".pptx",
+})  # fmt: skip
 """Suffixes of files that go along with data: passed over unless a reader is certain of them."""
 
 

@@ -1,0 +1,209 @@
+"""Which arrays of an HDF5 file are converted, and by which rule.
+
+In this order:
+
+1. The parameters ``volume`` (each path becomes a dataset of its own) and ``dataset`` (paths of
+   one shape become fields of one dataset), comma separated.
+2. NeXus: the default plottable data, where it has at least two axes.
+3. The largest array of numbers with two axes or more; without one, the largest of one axis.
+
+Arrays of the same shape in the same group become fields of the same dataset; so do the members of
+a compound type. Axes are no fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scientistcloud.errors import (
+    InvalidOptions,
+    MissingMember,
+    UnsafeLink,
+    UnsupportedDtype,
+    UnsupportedLayout,
+)
+from scientistcloud.readers.base import Choice
+from scientistcloud.readers.hdf5_catalogue import Catalogue, StoredArray
+from scientistcloud.readers.hdf5_types import is_unshowable
+from scientistcloud.readers.nexus import PlotGroup, children, default_plot, nx_class, plot_group
+
+NEXUS_4D_ROLES = ("Xs", "Ys", "presample", "postsample")
+_MAX_ALTERNATIVES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Arrays of one shape that become one dataset; the first is the main one."""
+
+    arrays: tuple[StoredArray, ...]
+    axes: tuple[StoredArray | None, ...] = ()
+    axis_names: tuple[str, ...] = ()
+
+
+def choose(
+    found: Catalogue, parameters: Mapping[str, Any], file_name: str
+) -> tuple[list[Chosen], Choice]:
+    """Choose by the rules at the top of this file.
+
+    Raises
+    ------
+    InvalidOptions
+        A parameter names nothing that is there.
+    MissingMember, UnsafeLink
+        What should be converted lies in a file that is not there, or outside.
+    UnsupportedDtype
+        What should be converted is complex or wider than 64 bit, or there is text only.
+    """
+    for name, is_apart in (("volume", True), ("dataset", False)):
+        paths = path_list(parameters.get(name), name)
+        if paths:
+            chosen = _named(found, paths, name, is_apart)
+            texts = ", ".join(c.arrays[0].path for c in chosen)
+            return chosen, Choice(name, texts, "named by the parameter", _others(found, chosen))
+    group = default_plot(found)
+    if (
+        group is not None
+        and group.signal is None
+        and isinstance(group.problem, MissingMember | UnsafeLink)
+    ):
+        raise group.problem
+    if group is not None and group.signal is not None and group.signal.rank >= 2:
+        chosen = [_with_siblings(found, group.signal, group)]
+        lead = "default attributes lead" if group.is_default else "NXdata with the largest signal"
+        rule = f"NeXus: {lead} to the group {group.path}"
+    else:
+        chosen = [_with_siblings(found, _largest(found, file_name), group)]
+        rule = "the largest array of numbers"
+    for array in chosen[0].arrays[:1]:
+        _check_usable(found, array)
+    return chosen, Choice("dataset", chosen[0].arrays[0].path, rule, _others(found, chosen))
+
+
+def path_list(value: Any, name: str) -> list[str]:
+    """The HDF5 paths of a parameter: text with commas, or a list of texts."""
+    if value is None or value == "":
+        return []
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
+        raise InvalidOptions(f"The parameter {name} must be HDF5 paths, separated by commas.")
+    return [item.strip() for item in items if item.strip()]
+
+
+def find_array(found: Catalogue, path: str, parameter: str) -> StoredArray:
+    """The array that a parameter names: by its path, or by the end of it where that is unique."""
+    array = found.array(path)
+    clean = "/" + path.strip("/")
+    if array is None and clean in found.links:
+        raise found.links[clean]
+    if array is None and nx_class(found, clean) == "NXdata":
+        group = plot_group(found, clean)
+        array = group.signal if group is not None else None
+    if array is None:
+        matching = [a for p, a in found.arrays.items() if p.endswith(clean)]
+        array = matching[0] if len(matching) == 1 else None
+    if array is None:
+        known = ", ".join(a.path for a in _candidates(found)[:_MAX_ALTERNATIVES])
+        raise InvalidOptions(
+            f"The parameter {parameter} names {path!r}, which is not in the file.",
+            remedy=f"Choose one of: {known or 'no array of numbers is there'}.",
+        )
+    return array
+
+
+def _named(found: Catalogue, paths: list[str], parameter: str, is_apart: bool) -> list[Chosen]:
+    arrays = [find_array(found, path, parameter) for path in dict.fromkeys(paths)]
+    for array in arrays:
+        _check_usable(found, array)
+    result: list[list[StoredArray]] = []
+    for array in arrays:
+        same = [group for group in result if group[0].shape == array.shape and not is_apart]
+        if same:
+            same[0].append(array)
+        else:
+            result.append([array])
+    return [_with_axes(found, tuple(group)) for group in result]
+
+
+def _with_axes(found: Catalogue, arrays: tuple[StoredArray, ...]) -> Chosen:
+    group = plot_group(found, arrays[0].parent)
+    if group is not None and group.signal is not None and group.signal.shape == arrays[0].shape:
+        return Chosen(arrays, group.axes, group.axis_names)
+    return Chosen(arrays)
+
+
+def _with_siblings(found: Catalogue, main: StoredArray, group: PlotGroup | None) -> Chosen:
+    is_signal = group is not None and group.signal is main
+    where = group.path if group is not None and is_signal else main.parent
+    group = group if is_signal else plot_group(found, where)
+    axes = [a for a in group.axes if a is not None] if group is not None else []
+    siblings = [
+        a
+        for a in children(found, where).values()
+        if a.is_candidate
+        and a.members
+        and a.problem is None
+        and a.shape == main.shape
+        and a.path != main.path
+        and "axis" not in a.attributes
+        and a not in axes
+    ]
+    arrays = (main, *siblings)
+    if group is not None and group.signal is not None and group.signal.shape == main.shape:
+        return Chosen(arrays, group.axes, group.axis_names)
+    return Chosen(arrays)
+
+
+def _candidates(found: Catalogue) -> list[StoredArray]:
+    usable = [a for a in found.arrays.values() if a.is_candidate]
+    return sorted(usable, key=lambda a: (-min(a.rank, 2), -a.size_bytes))
+
+
+def _others(found: Catalogue, chosen: list[Chosen]) -> tuple[str, ...]:
+    taken = {a.path for c in chosen for a in c.arrays}
+    return tuple(a.path for a in _candidates(found) if a.path not in taken)[:_MAX_ALTERNATIVES]
+
+
+def _largest(found: Catalogue, file_name: str) -> StoredArray:
+    candidates = _candidates(found)
+    if not candidates or candidates[0].rank < 2:
+        broken = [
+            *(a.problem for a in candidates if a.problem is not None),
+            *(e for e in found.links.values() if isinstance(e, MissingMember | UnsafeLink)),
+        ]
+        if broken:
+            raise broken[0]
+    if candidates:
+        return candidates[0]
+    if not found.arrays:
+        raise UnsupportedLayout(f"{file_name} holds no arrays.")
+    unwritten = [a for a in found.arrays.values() if a.members and a.size > 1]
+    if unwritten:
+        raise UnsupportedLayout(
+            f"{file_name} declares {unwritten[0].path!r}, but nothing was ever written to it.",
+            remedy="Check that the measurement or export was completed, and upload it again.",
+        )
+    raise UnsupportedDtype(
+        f"{file_name} holds no array of numbers: its {len(found.arrays)} datasets are text, "
+        "single values or other things.",
+    )
+
+
+def _check_usable(found: Catalogue, array: StoredArray) -> None:
+    if array.problem is not None:
+        raise array.problem
+    if array.members and array.size > 0:
+        return
+    if is_unshowable(array.dtype):
+        others = [a.path for a in _candidates(found) if a.members]
+        raise UnsupportedDtype(
+            f"{array.path!r} holds {array.dtype.name} numbers, which viewers cannot show.",
+            remedy="Export their magnitude or real and imaginary parts as floating-point numbers"
+            + (
+                f", or choose another array with the parameter dataset: {others[0]}."
+                if others
+                else "."
+            ),
+        )
+    raise UnsupportedDtype(f"{array.path!r} holds no numbers.")

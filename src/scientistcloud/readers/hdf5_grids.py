@@ -1,0 +1,237 @@
+"""Chosen arrays of an HDF5 file as fields on a grid: axes, timesteps, names, metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from scientistcloud.errors import InvalidOptions
+from scientistcloud.readers.attributes import json_value, number, text
+from scientistcloud.readers.axis_roles import AxisRoles, assign_roles
+from scientistcloud.readers.axis_values import MAX_COORDINATES, axis_of, coordinates
+from scientistcloud.readers.base import Axis, Choice
+from scientistcloud.readers.hdf5_catalogue import Catalogue, StoredArray
+from scientistcloud.readers.hdf5_choice import Chosen
+from scientistcloud.readers.hdf5_files import Hdf5Files, translated
+from scientistcloud.readers.nexus import children
+
+_MAX_SPLIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAxis:
+    """One axis of an array as it is stored: its name and, where known, its coordinates."""
+
+    name: str
+    values: NDArray[Any] | None = None
+    units: str | None = None
+    spacing: float | None = None
+
+    def on_grid(self, length: int) -> Axis:
+        axis = axis_of(self.name, self.values, length, self.units)
+        if axis.spacing is None and self.spacing is not None:
+            return Axis(self.name, self.spacing, axis.origin, self.units)
+        return axis
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One array with the roles of its axes.
+
+    Attributes
+    ----------
+    axes : tuple of StoredAxis
+        One for each stored axis.
+    label : str
+        What tells this grid from others of the same array; empty where there are none.
+    """
+
+    roles: AxisRoles
+    axes: tuple[StoredAxis, ...]
+    label: str = ""
+
+    def grid_axes(self) -> tuple[Axis, ...]:
+        return tuple(self.axes[a].on_grid(self.roles.stored[a]) for a in self.roles.space)
+
+    def times(self) -> tuple[float | str, ...]:
+        """What each timestep stands for, from the coordinates of the axes of time."""
+        if not self.roles.time:
+            return ()
+        axes = [self.axes[a] for a in self.roles.time]
+        if len(axes) == 1:
+            values, length = axes[0].values, self.roles.timesteps
+            known = values is not None and values.shape == (length,) and values.dtype.kind in "iuf"
+            return tuple(float(v) for v in values) if known and values is not None else ()
+        return tuple(
+            " ".join(
+                f"{axis.name}={i}" for axis, i in zip(axes, self.roles.positions(t), strict=True)
+            )
+            for t in range(self.roles.timesteps)
+        )
+
+    def about(self) -> dict[str, Any]:
+        """The coordinates of all stored axes, as JSON."""
+        result = {}
+        for position, axis in enumerate(self.axes):
+            about = coordinates(axis.values, axis.on_grid(self.roles.stored[position]))
+            if about:
+                units = {"units": axis.units} if axis.units else {}
+                result[axis.name] = {"stored_axis": position, **units, **about}
+        return result
+
+
+def grids_of(
+    files: Hdf5Files, found: Catalogue, chosen: Chosen, parameters: Mapping[str, Any]
+) -> tuple[list[Grid], list[Choice]]:
+    """The grids that `chosen` becomes: one, or several where the parameter ``split_axis`` says so.
+
+    Raises
+    ------
+    InvalidOptions
+        A parameter names an axis that is not there.
+    """
+    main = chosen.arrays[0]
+    axes = stored_axes(files, found, chosen)
+    time = (
+        [_axis_index(parameters["time_axis"], "time_axis", axes)]
+        if (parameters.get("time_axis") not in (None, "", "none"))
+        else []
+    )
+    component = _component_axis(main)
+    if parameters.get("split_axis") not in (None, ""):
+        split = _axis_index(parameters["split_axis"], "split_axis", axes)
+        count = main.shape[split]
+        if count > _MAX_SPLIT:
+            raise InvalidOptions(f"The parameter split_axis would make {count} datasets.")
+        grids = [
+            Grid(
+                assign_roles(main.shape, time=time, component=component, fixed=[(split, i)]),
+                axes,
+                f"{axes[split].name}_{i}",
+            )
+            for i in range(count)
+        ]
+        rule = Choice("split_axis", axes[split].name, "named by the parameter")
+        return grids, [rule, *_time_choice(grids[0], bool(time))]
+    grid = Grid(assign_roles(main.shape, time=time, component=component), axes)
+    return [grid], _time_choice(grid, bool(time))
+
+
+def _time_choice(grid: Grid, is_named: bool) -> list[Choice]:
+    if not grid.roles.time:
+        return []
+    chosen = ", ".join(grid.axes[a].name for a in grid.roles.time)
+    shape = " x ".join(map(str, grid.roles.stored))
+    rule = (
+        "named by the parameter"
+        if is_named
+        else f"of the axes of {shape} samples the last three are space, those before are time"
+    )
+    others = tuple(axis.name for i, axis in enumerate(grid.axes) if i not in grid.roles.time)
+    return [Choice("time_axis", chosen, rule, others)]
+
+
+def _axis_index(value: Any, parameter: str, axes: tuple[StoredAxis, ...]) -> int:
+    names = [axis.name for axis in axes]
+    if isinstance(value, str) and value in names:
+        return names.index(value)
+    try:
+        index = int(value)
+    except (TypeError, ValueError):
+        index = -1
+    if not 0 <= index < len(axes):
+        raise InvalidOptions(
+            f"The parameter {parameter}={value!r} names no axis.",
+            remedy=f"Choose one of {', '.join(names)}, or a number from 0 to {len(axes) - 1}.",
+        )
+    return index
+
+
+def _component_axis(array: StoredArray) -> int | None:
+    """The axis of colours, where the array says that it is a colour image.
+
+    By NeXus (``interpretation``) and the HDF5 Image Specification 1.2 (``INTERLACE_MODE``).
+    """
+    attributes = array.attributes
+    kind = text(attributes.get("interpretation", ""))
+    subclass = text(attributes.get("IMAGE_SUBCLASS", ""))
+    rank = len(array.shape)
+    if rank < 3:
+        return None
+    axis = None
+    if kind in ("rgb-image", "rgba-image"):
+        axis = rank - 1
+    elif subclass == "IMAGE_TRUECOLOR":
+        axis = 0 if "PLANE" in text(attributes.get("INTERLACE_MODE", "")) else rank - 1
+    return axis if axis is not None and 2 <= array.shape[axis] <= 4 else None
+
+
+def stored_axes(files: Hdf5Files, found: Catalogue, chosen: Chosen) -> tuple[StoredAxis, ...]:
+    """Names and coordinates of the stored axes of an array.
+
+    From NeXus, from the dimension scales and labels of HDF5, from the ``dim`` vectors of EMD, or
+    from ``element_size_um`` (Fiji); else the axes are named by their position.
+    """
+    main = chosen.arrays[0]
+    result = []
+    sizes = np.asarray(main.attributes.get("element_size_um", ())).reshape(-1)
+    for i, length in enumerate(main.shape):
+        array = chosen.axes[i] if i < len(chosen.axes) else None
+        name = chosen.axis_names[i] if i < len(chosen.axis_names) else ""
+        if array is None and not name:
+            name, array = _scale(files, found, main, i)
+        if array is None and not name:
+            name, array = _emd_axis(found, main, i)
+        values = _values(files, array)
+        if values is not None and len(values) == 2 != length and name.startswith("dim"):
+            values = values[0] + (values[1] - values[0]) * np.arange(length)
+        units = text(array.attributes["units"]) if array and "units" in array.attributes else None
+        if array is not None and name.startswith("dim") and "name" in array.attributes:
+            name = text(array.attributes["name"]) or name
+        size = number(sizes[i]) if len(sizes) == len(main.shape) else None
+        units = units or ("um" if size else None)
+        result.append(StoredAxis(name or f"axis{i}", values, units, size))
+    return tuple(result)
+
+
+def _values(files: Hdf5Files, array: StoredArray | None) -> NDArray[Any] | None:
+    if array is None or array.problem is not None or len(array.shape) != 1:
+        return None
+    if array.dtype.kind not in "iuf" or not 0 < array.size <= MAX_COORDINATES:
+        return None
+    with translated(f"{array.path!r} of {files.name_of(array.place.file)}"):
+        return np.asarray(h5py.Dataset(files.dataset(array.place))[...])
+
+
+def _scale(
+    files: Hdf5Files, found: Catalogue, main: StoredArray, axis: int
+) -> tuple[str, StoredArray | None]:
+    """The label of an axis and the dimension scale attached to it."""
+    if not {"DIMENSION_LIST", "DIMENSION_LABELS"} & set(main.attributes):
+        return "", None
+    with translated(f"{main.path!r} of {files.name_of(main.place.file)}"):
+        dimension = h5py.Dataset(files.dataset(main.place)).dims[axis]
+        label = text(dimension.label)
+        name = str(dimension[0].name or "") if len(dimension) else ""
+    array = found.array(name) if name else None
+    return label or name.rpartition("/")[2], array
+
+
+def _emd_axis(found: Catalogue, main: StoredArray, axis: int) -> tuple[str, StoredArray | None]:
+    """The ``dim`` vector of EMD, counted from 0 (py4DSTEM) or from 1 (the 2014 draft)."""
+    group = found.groups.get(main.parent, {})
+    if not {"emd_group_type"} & set(group):
+        return "", None
+    siblings = children(found, main.parent)
+    name = f"dim{axis if 'dim0' in siblings else axis + 1}"
+    return (name, siblings[name]) if name in siblings else ("", None)
+
+
+def field_attributes(array: StoredArray) -> dict[str, Any]:
+    """The attributes of an array, as JSON."""
+    return {name: json_value(v) for name, v in array.attributes.items() if name != "DIMENSION_LIST"}

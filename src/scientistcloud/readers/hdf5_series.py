@@ -1,0 +1,166 @@
+"""HDF5 files opened together: parts of each other, a series, or datasets side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scientistcloud.errors import ConversionError, InvalidOptions, PermanentError
+from scientistcloud.readers.attributes import text
+from scientistcloud.readers.base import Choice, Selection, SourceSpec
+from scientistcloud.readers.hdf5_catalogue import Catalogue, catalogue, described
+from scientistcloud.readers.hdf5_choice import choose
+from scientistcloud.readers.hdf5_datasets import Built, Opened, build
+from scientistcloud.readers.hdf5_files import Hdf5Files, Place
+from scientistcloud.readers.hdf5_source import Hdf5Source
+from scientistcloud.readers.nexus import is_nexus
+
+_MAX_DESCRIBED_FILES = 16
+_MAX_ALTERNATIVES = 20
+
+
+def open_files(paths: Sequence[Path], selection: Selection) -> Hdf5Source:
+    """Open `paths` as one source, by the rules in `readers.hdf5`."""
+    files = Hdf5Files(selection.root)
+    try:
+        return _open(files, [path.resolve() for path in paths], selection)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _open(files: Hdf5Files, paths: list[Path], selection: Selection) -> Hdf5Source:
+    parameters = selection.parameters
+    notes: list[str] = []
+    found = {path: catalogue(files, Place(path, "/")) for path in paths}
+    masters = [path for path in paths if path not in files.referred] or paths
+    if len(masters) < len(paths):
+        parts = [files.name_of(path) for path in paths if path not in masters]
+        notes.append(f"Read as parts of another file: {', '.join(parts[:8])}.")
+    masters, choices = _named_files(files, masters, parameters)
+    opened, skipped = _choose_all(files, masters, found, parameters)
+    notes += skipped
+    built = Built(choices=choices, notes=notes)
+    if len(opened) == 1:
+        build(files, opened[0], parameters, built)
+    elif _is_series(opened):
+        _build_series(files, opened, parameters, built)
+    else:
+        _build_apart(files, opened, parameters, built)
+    inputs = [o.file for o in opened] + sorted(files.referred - {o.file for o in opened})
+    spec = SourceSpec(
+        _format(opened),
+        tuple(built.datasets),
+        tuple(inputs),
+        tuple(built.choices),
+        (*built.notes, *_broken_links(opened)),
+        {files.name_of(o.file): described(o.found) for o in opened[:_MAX_DESCRIBED_FILES]},
+    )
+    return Hdf5Source(files, spec, built.fields)
+
+
+def _named_files(
+    files: Hdf5Files, paths: list[Path], parameters: Mapping[str, Any]
+) -> tuple[list[Path], list[Choice]]:
+    """The file that the parameter ``file`` names, or all."""
+    wanted = parameters.get("file")
+    if wanted in (None, "") or len(paths) == 1:
+        return paths, []
+    named = [p for p in paths if wanted in (p.name, files.name_of(p))]
+    if not named:
+        raise InvalidOptions(
+            f"The parameter file names {wanted!r}, which is none of the files.",
+            remedy=f"Choose one of: {', '.join(files.name_of(p) for p in paths[:8])}.",
+        )
+    others = tuple(files.name_of(p) for p in paths if p not in named)[:_MAX_ALTERNATIVES]
+    return named[:1], [Choice("file", str(wanted), "named by the parameter", others)]
+
+
+def _choose_all(
+    files: Hdf5Files,
+    paths: list[Path],
+    found: Mapping[Path, Catalogue],
+    parameters: Mapping[str, Any],
+) -> tuple[list[Opened], list[str]]:
+    """Choose in each file; files beside another that hold nothing to convert are left out."""
+    opened: list[Opened] = []
+    notes: list[str] = []
+    first: ConversionError | None = None
+    for path in paths:
+        try:
+            chosen, choice = choose(found[path], parameters, files.name_of(path))
+            opened.append(Opened(path, found[path], chosen, (choice,)))
+        except PermanentError as error:
+            first = first or error
+            notes.append(f"{files.name_of(path)} was left out: {error.message}")
+    if not opened and first is not None:
+        raise first
+    return opened, notes
+
+
+def _signature(opened: Opened) -> tuple[Any, ...]:
+    return tuple((a.path, a.shape, str(a.dtype)) for c in opened.chosen for a in c.arrays)
+
+
+def _is_series(opened: list[Opened]) -> bool:
+    return all(_signature(o) == _signature(opened[0]) for o in opened)
+
+
+def _build_series(
+    files: Hdf5Files, opened: list[Opened], parameters: Mapping[str, Any], built: Built
+) -> None:
+    build(files, opened[0], parameters, built)
+    names = [files.name_of(o.file) for o in opened]
+    for key, stored in built.fields.items():
+        path = key.split("|")[1]
+        places = [a.place for o in opened for c in o.chosen for a in c.arrays if a.path == path]
+        built.fields[key] = replace(stored, places=tuple(places))
+    built.datasets = [
+        replace(
+            dataset,
+            timesteps=dataset.timesteps * len(opened),
+            times=tuple(text(n) for n in names) if dataset.timesteps == 1 else (),
+            metadata={**dataset.metadata, "files": names},
+        )
+        for dataset in built.datasets
+    ]
+    built.choices.append(
+        Choice(
+            "file",
+            f"all {len(names)} files",
+            "files with equal arrays are a series: their timesteps follow each other",
+            tuple(names)[:_MAX_ALTERNATIVES],
+        )
+    )
+
+
+def _build_apart(
+    files: Hdf5Files, opened: list[Opened], parameters: Mapping[str, Any], built: Built
+) -> None:
+    ordered = sorted(opened, key=lambda o: -o.chosen[0].arrays[0].size_bytes)
+    for one in ordered:
+        build(files, one, parameters, built, one.file.stem)
+    names = [files.name_of(o.file) for o in ordered]
+    built.choices.append(
+        Choice(
+            "file",
+            names[0],
+            "files with unlike arrays are datasets of their own, the largest is the main one",
+            tuple(names[1:])[:_MAX_ALTERNATIVES],
+        )
+    )
+
+
+def _format(opened: list[Opened]) -> str:
+    name = "NeXus" if is_nexus(opened[0].found) else "HDF5"
+    return f"{name} series" if len(opened) > 1 and _is_series(opened) else name
+
+
+def _broken_links(opened: list[Opened]) -> list[str]:
+    return [
+        f"The link {text(path)} leads nowhere: {error.message}"
+        for o in opened
+        for path, error in list(o.found.links.items())[:_MAX_ALTERNATIVES]
+    ]
