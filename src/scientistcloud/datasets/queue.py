@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import time
 import uuid as uuids
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,10 +34,9 @@ STAMPED = {
     "conversion.queued_at": {"$gte": EPOCH},
 }
 UNSTAMPED = {
-    "status": DatasetStatus.QUEUED.value,
     "$or": [
-        {"conversion.queued_at": {"$not": {"$gte": EPOCH}}},
-        {"conversion.priority": {"$not": {"$gte": LOWEST}}},
+        {"status": DatasetStatus.QUEUED.value, "conversion.queued_at": {"$not": {"$gte": EPOCH}}},
+        {"status": DatasetStatus.QUEUED.value, "conversion.priority": {"$not": {"$gte": LOWEST}}},
     ],
 }
 
@@ -57,15 +58,30 @@ REFUSED_SECONDS = 600.0
 MOST_REFUSED = 100
 """Beyond this number the fault is not in the documents."""
 
-WIDEST = 64
-"""Most candidates among which one is picked when services compete."""
+WIDEST = 64.0
+WIDENING = 2.0
+NARROWING = 0.9
+WINDOW_PER_WIDTH = 16
+"""A service at full width plans 32 claims among the next 1024 documents."""
+
+PLAN_SECONDS = 0.25
+"""How old a plan may be: bounds how long an urgent request waits behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A document that may be claimed; `twins` if others have the same uuid."""
+
+    id: Any
+    twins: bool
 
 
 class Queue:
     """Claims documents in order: priority, then the time of the request.
 
-    A service alone takes the first. Where services compete for the same document they spread over
-    the first few, twice as many after each lost race, so that they do not form a convoy.
+    A service alone takes the first. Where services compete, each spreads over the documents of
+    the same priority, the more the more races it loses, and plans a few claims at a time: so they
+    do not form a convoy.
     """
 
     def __init__(
@@ -83,7 +99,9 @@ class Queue:
         self._clock = clock
         self._random = choice or random.Random()
         self._stamped_at = float("-inf")
-        self._width = 1
+        self._width = 1.0
+        self._planned: list[Candidate] = []
+        self._planned_at = float("-inf")
         # Documents that the server does not let us write (too large, or against a validator).
         self._refused: list[Any] = []
         self._refused_at = float("-inf")
@@ -91,14 +109,12 @@ class Queue:
     def claim(self) -> Claim | None:
         """The next due document, now ours; None if there is none."""
         self._stamp_if_due()
-        while candidates := self._candidates():
-            while candidates:
-                pick = self._random.randrange(min(self._width, len(candidates)))
-                claim = self._take(candidates.pop(pick))
-                if claim is not None:
-                    self._width = max(1, self._width // 2)
-                    return claim
-                self._width = min(WIDEST, self._width * 2)
+        while candidate := self._next_candidate():
+            claim = self._take(candidate)
+            if claim is not None:
+                self._width = max(1.0, self._width * NARROWING)
+                return claim
+            self._width = min(WIDEST, self._width * WIDENING)
         return None
 
     def stamp(self) -> int:
@@ -124,18 +140,44 @@ class Queue:
             # queue does not: `_candidates` also finds what has no stamp.
             return
 
-    def _candidates(self) -> list[Any]:
-        due = {"_id": {"$nin": self.refused}, "$expr": transition.DUE}
-        limit = 4 + self._width
-        found = self._collection.find({**STAMPED, **due}, {"_id": 1}, sort=ORDER, limit=limit)
-        if len(found) < limit:
-            found += self._collection.find({**UNSTAMPED, **due}, {"_id": 1}, limit=limit)
-        return [document["_id"] for document in found]
+    def _next_candidate(self) -> Candidate | None:
+        alone = self._width < WIDENING
+        if alone or self._clock() - self._planned_at > PLAN_SECONDS:
+            self._planned.clear()
+        if not self._planned:
+            self._planned_at = self._clock()
+            self._planned = self._with_twins(self._plan_alone() if alone else self._plan_spread())
+        return self._planned.pop() if self._planned else None
 
-    def _take(self, document_id: Any) -> Claim | None:
+    def _plan_alone(self) -> list[Document]:
+        return self._due(1)
+
+    def _plan_spread(self) -> list[Document]:
+        """A few of the next documents of the first one's priority, picked at random."""
+        window = self._due(int(self._width * WINDOW_PER_WIDTH))
+        same = [found for found in window if _priority(found) == _priority(window[0])]
+        return self._random.sample(same, min(len(same), int(self._width / WIDENING)))
+
+    def _due(self, limit: int) -> list[Document]:
+        due = {"_id": {"$nin": self.refused}, "$expr": transition.DUE}
+        fields = {"uuid": 1, "conversion.priority": 1}
+        found = self._collection.find({**STAMPED, **due}, fields, sort=ORDER, limit=limit)
+        return found or self._collection.find({**UNSTAMPED, **due}, fields, limit=limit)
+
+    def _with_twins(self, documents: list[Document]) -> list[Candidate]:
+        uuids_found = [uuid for found in documents if (uuid := _usable(found))]
+        same = (
+            self._collection.find({"uuid": {"$in": uuids_found}}, {"uuid": 1})
+            if uuids_found
+            else []
+        )
+        counted = Counter(found["uuid"] for found in same if isinstance(found["uuid"], str))
+        return [Candidate(found["_id"], counted[_usable(found)] > 1) for found in documents]
+
+    def _take(self, candidate: Candidate) -> Claim | None:
         token, request_id = uuids.uuid4().hex, uuids.uuid4().hex
         query = {
-            "_id": document_id,
+            "_id": candidate.id,
             "status": DatasetStatus.QUEUED.value,
             "$expr": transition.DUE,
         }
@@ -145,20 +187,26 @@ class Queue:
         except OperationFailure:
             if len(self._refused) >= MOST_REFUSED:
                 raise
-            self._refused.append(document_id)
+            self._refused.append(candidate.id)
             self._refused_at = self._clock()
             return None
         if found is None:
             return None
         claim = claim_from(found)
-        return claim if claim.problem is not None else self._with_duplicates(claim)
+        if claim.problem is None and candidate.twins:
+            return replace(claim, problem=DuplicateUuid())
+        return claim
 
-    def _with_duplicates(self, claim: Claim) -> Claim:
-        twins = self._collection.find({"uuid": claim.uuid}, {"_id": 1}, limit=2)
-        if len(twins) < 2:
-            return claim
-        values = {name: getattr(claim, name) for name in Claim.__dataclass_fields__}
-        return Claim(**{**values, "problem": DuplicateUuid()})
+
+def _priority(document: Mapping[str, Any]) -> Any:
+    conversion = document.get("conversion")
+    return conversion.get("priority") if isinstance(conversion, Mapping) else None
+
+
+def _usable(document: Mapping[str, Any]) -> str:
+    """The document's uuid, or "" if it is not a usable one."""
+    uuid = document.get("uuid")
+    return str(uuid) if identity_problem(uuid) is None else ""
 
 
 def claim_from(document: Mapping[str, Any]) -> Claim:
