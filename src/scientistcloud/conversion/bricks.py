@@ -26,7 +26,7 @@ MAX_AMPLIFICATION = 1.05
 PIECE_BYTES = 1 << 20
 """About so much is read by one call."""
 
-_RUN_SECONDS = 2e-6
+_RUN_SECONDS = 8e-6
 _CARRY_SECONDS_PER_BYTE = 1 / 2e9
 _MAX_FIRST_LEVELS = 4
 
