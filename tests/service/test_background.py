@@ -189,7 +189,7 @@ def test_a_stopped_service_gives_back_what_it_holds(site: Site) -> None:
     assert document["status"] == QUEUED
     assert document["conversion_retry_count"] == 0
     assert "lease" not in document["conversion"]
-    assert list((site.converted / ".staging").iterdir()) == []
+    assert list((site.converted / ".staging").glob(f"{uuid}*")) == []
     assert not (site.converted / uuid / "visus").exists()
 
 
