@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from scientistcloud.grid import Box, Shape
 from scientistcloud.idx.bitmask import Bitmask
 from scientistcloud.idx.blocks import BlockLayout
 from scientistcloud.idx.codecs import ROW_MAJOR, DamagedBlock, UnknownCodec, decode
+from scientistcloud.idx.damage import describe_box
 from scientistcloud.idx.header import IdxHeader, load_header
 from scientistcloud.idx.hzorder import to_row_major
 from scientistcloud.idx.query import Piece, Samples, find_pieces, samples_inside
@@ -51,6 +53,17 @@ class IdxReader:
             self.header = load_header(header)
         self.layout = BlockLayout(Bitmask(self.header.bits), self.header.bits_per_block)
         self.stored = StoredBlocks(self.header, base, name or "visus")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is held open between reads."""
 
     @property
     def max_resolution(self) -> int:
@@ -152,7 +165,7 @@ class IdxReader:
         except DamagedBlock as error:
             raise CorruptSource(
                 f"Block {payload.number} of field '{item.name}' at timestep {timestep} "
-                f"({self.describe_region(payload.number)}) is damaged: {error}."
+                f"({describe_box(self.region(payload.number))}) is damaged: {error}."
             ) from error
         components = () if item.components == 1 else (item.components,)
         samples = np.frombuffer(data, item.dtype.newbyteorder("<"))
@@ -161,11 +174,9 @@ class IdxReader:
         nsamples = self.layout.level_of(payload.number).nsamples
         return samples.reshape(nsamples + components)
 
-    def describe_region(self, number: int) -> str:
-        """The logic box that the samples of block `number` spread over, x first, in words."""
-        region = self.layout.block(number).region(self.header.box.hi)
-        sides = zip(reversed(region.lo), reversed(region.hi), "xyzuv", strict=False)
-        return ", ".join(f"{axis} {lo}..{hi - 1}" for lo, hi, axis in sides)
+    def region(self, number: int) -> Box:
+        """The part of the logic box that the samples of block `number` spread over."""
+        return self.layout.block(number).region(self.header.box.hi)
 
     def _place(
         self, payload: Payload, piece: Piece, field: int, timestep: int, out: NDArray[Any]
