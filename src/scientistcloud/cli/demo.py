@@ -1,0 +1,214 @@
+"""``scientistcloud demo``: all of it at work, on a dataset made for the purpose."""
+
+from __future__ import annotations
+
+import time
+import uuid as uuids
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from scientistcloud.cli.arguments import HomeOption, JsonOption, command_app
+from scientistcloud.cli.console import print_json, say, size_text, told_errors
+from scientistcloud.cli.interrupt import Interrupt
+from scientistcloud.cli.phantom import make_phantom, write_stack
+from scientistcloud.cli.place import Place, home_words, place_at, settings_of
+from scientistcloud.cli.preview import write_preview
+from scientistcloud.cli.serving import serving
+from scientistcloud.database.embedded import default_home
+from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.overview import describe
+from scientistcloud.datasets.upload import Upload
+from scientistcloud.errors import (
+    AttemptTimedOut,
+    SourceNotFound,
+    Stopped,
+    VerificationFailed,
+    error_from_dict,
+)
+from scientistcloud.idx.reader import IdxReader
+from scientistcloud.logs import set_up_logging
+from scientistcloud.service.title import show_as
+
+app = command_app()
+
+_LOOK_SECONDS = 0.02
+_LONGEST_SECONDS = 300.0
+_ENDED = (
+    DatasetStatus.DONE.value,
+    DatasetStatus.FAILED.value,
+    DatasetStatus.CANCELLED.value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where the demonstration keeps its own files, within the home."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        return self.path / "service.log"
+
+    @property
+    def preview(self) -> Path:
+        return self.path / "preview.png"
+
+
+@app.command(short_help="See all of it work: MongoDB, service, a first dataset.")
+def demo(
+    home: HomeOption = None,
+    leave: Annotated[
+        bool, typer.Option("--exit", help="Stop everything at the end, instead of at Ctrl-C.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all of it at work, in less than a minute, on any computer.
+
+    Starts a MongoDB of its own and the service, makes a small computed tomography as a TIFF
+    stack, queues it, shows each change of status and the progress, reads the dataset back,
+    compares it with what was made, and draws a picture of it. Then it goes on serving until
+    Ctrl-C: submit data of your own from another terminal.
+
+    \b
+    Examples:
+      scientistcloud demo
+      scientistcloud demo --exit
+      scientistcloud demo --home /tmp/demo
+    \b
+    Exit status: 0 the dataset was converted and is right, 1 it is not, 75 MongoDB cannot be
+    started, 130 stopped by Ctrl-C before the end.
+    """
+    tell = _silent if as_json else say
+    home = (home or default_home()).expanduser().absolute()
+    folder = Folder(home / "demo")
+    places = {"visus_datasets": home} | {
+        "in_data_dir": home / "upload",
+        "out_data_dir": home / "converted",
+    }
+    with told_errors(as_json=as_json), Interrupt() as interrupt:
+        tell("Starting MongoDB ...")
+        with settings_of(home, None, places, stay=True) as (settings, _):
+            folder.path.mkdir(parents=True, exist_ok=True)
+            with folder.log.open("a", encoding="utf-8") as lines:
+                set_up_logging(settings.log_format, settings.log_level, lines)
+                show_as()
+                with serving(settings, interrupt.set):
+                    place = place_at(settings, home)
+                    summary = _demonstrate(place, folder, interrupt, tell)
+                    if as_json:
+                        print_json(summary)
+                    if not leave:
+                        _serve(home, interrupt, tell)
+        tell("Everything is stopped.")
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+def _demonstrate(
+    place: Place, folder: Folder, interrupt: Interrupt, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Make a dataset, have it converted, look at the result; what came of it."""
+    url = place.settings.mongo_url
+    tell(f"MongoDB is running: {url.get_secret_value() if url else ''}")
+    volume = make_phantom()
+    uuid = str(uuids.uuid4())
+    started = time.monotonic()
+    upload = place.settings.in_data_dir / uuid
+    _queue(uuid, volume, upload, place, tell)
+    _follow(uuid, place, interrupt, tell)
+    seconds = time.monotonic() - started
+    path = place.settings.out_data_dir / uuid / "visus.idx"
+    _compare(path, volume, folder.preview)
+    summary = {
+        "uuid": uuid,
+        "status": DatasetStatus.DONE.value,
+        "identical": True,
+        "seconds": round(seconds, 3),
+        "path": str(path),
+        "preview": str(folder.preview),
+        "upload": str(upload),
+        "log": str(folder.log),
+    }
+    tell("\nRead back: all samples are identical to those of the stack.\n")
+    tell(f"  dataset  {path}\n  picture  {folder.preview}")
+    tell(f"  files    {upload}\n  log      {folder.log}")
+    return summary
+
+
+def _queue(
+    uuid: str,
+    volume: NDArray[np.uint16],
+    folder: Path,
+    place: Place,
+    tell: Callable[[str], None],
+) -> None:
+    document = {
+        "uuid": uuid,
+        "name": "Demonstration: a made-up computed tomography",
+        "sensor": "TIFF",
+        "convert": True,
+        "source_type": "demo",
+        "is_public": False,
+    }
+    upload = Upload(place.store, place.collection, document)
+    queued = False
+    try:
+        number = write_stack(volume, folder)
+        tell(f"Made {number} TIFF files ({size_text(volume.nbytes)}) in {folder}\n")
+        queued = upload.queue()
+    finally:
+        if not queued:
+            upload.abandon()
+
+
+def _follow(uuid: str, place: Place, interrupt: Interrupt, tell: Callable[[str], None]) -> None:
+    """Tell each change of status and progress until the conversion has ended."""
+    started = time.monotonic()
+    shown: tuple[Any, ...] = ()
+    while True:
+        document = place.store.find(uuid)
+        if document is None:
+            raise SourceNotFound("Somebody removed the dataset.")
+        now = describe(place.collection, document)
+        state = (now["status"], now["progress"], now["message"])
+        if state != shown:
+            shown = state
+            percent = f"{now['progress'] or 0:.0f} %"
+            seconds = time.monotonic() - started
+            tell(f"  {seconds:5.2f} s  {now['status']:17} {percent:>5}  {now['message'] or ''}")
+        if now["status"] in _ENDED:
+            break
+        if interrupt.wait(_LOOK_SECONDS):
+            raise Stopped
+        if time.monotonic() - started > _LONGEST_SECONDS:
+            raise AttemptTimedOut("The demonstration took too long.")
+    if now["status"] != DatasetStatus.DONE.value:
+        raise error_from_dict(dict(now["error"] or {"code": "", "message": now["message"]}))
+
+
+def _compare(path: Path, volume: NDArray[np.uint16], preview: Path) -> None:
+    """Read the dataset and see that it is what was made; draw it."""
+    reader = IdxReader(path)
+    found = reader.read(0, 0, reader.header.box)
+    if not np.array_equal(found, volume):
+        raise VerificationFailed("The dataset differs from what was made.")
+    write_preview(found, preview)
+
+
+def _serve(home: Path, interrupt: Interrupt, tell: Callable[[str], None]) -> None:
+    words = home_words(home)
+    tell("\nStill serving; try from another terminal:")
+    tell(f"  scientistcloud submit FOLDER --wait{words}\n  scientistcloud status{words}")
+    tell("Ctrl-C stops everything.")
+    with suppress(KeyboardInterrupt):
+        interrupt.wait()

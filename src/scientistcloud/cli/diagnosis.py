@@ -1,0 +1,199 @@
+"""What ``scientistcloud doctor`` finds: each finding a level, a sentence and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from scientistcloud.cli.console import duration_text, since_text
+from scientistcloud.cli.place import Place
+from scientistcloud.database.connection import host_of
+from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.services import alive_services
+from scientistcloud.errors import ConversionError
+
+_WAITS_LONG_SECONDS = 60.0
+_FAILURES = 5
+
+
+class Level(StrEnum):
+    """How bad it is: only FAIL makes the doctor's exit status 1."""
+
+    OK = "OK"
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the diagnosis.
+
+    Attributes
+    ----------
+    subject : str
+        What was looked at: MongoDB, services, ...
+    facts : Mapping
+        The same for machines.
+    """
+
+    level: Level
+    subject: str
+    text: str
+    remedy: str = ""
+    facts: Mapping[str, Any] | None = None
+
+
+def examine(place: Place) -> Iterator[Finding]:
+    """Everything that the database can tell, in the order in which one would ask.
+
+    Raises
+    ------
+    DatabaseUnavailable
+    """
+    yield check_server(place)
+    services = alive_services(place.database)
+    yield from check_services(services, place)
+    counts = place.store.counts()
+    yield check_counts(counts)
+    yield check_oldest(place, services)
+    yield from check_claims(place)
+    yield from check_failures(place)
+
+
+def check_server(place: Place) -> Finding:
+    """Which server it is, and whether it is a replica set."""
+    client = place.database.client
+    hello = client.admin.command("hello")
+    version = client.server_info()["version"]
+    replica_set = hello.get("setName")
+    url = place.settings.mongo_url
+    where = host_of(url.get_secret_value()) if url else "?"
+    facts = {"host": where, "version": version, "replica_set": replica_set}
+    text = f"version {version} at {where}, database {place.settings.db_name}"
+    if replica_set is None and hello.get("msg") != "isdbgrid":
+        return Finding(
+            Level.WARN,
+            "MongoDB",
+            f"{text}, no replica set: the queue is looked at each second instead of being told",
+            "Start mongod with --replSet for pickup at once; all else works.",
+            facts,
+        )
+    return Finding(Level.OK, "MongoDB", f"{text}, replica set {replica_set}", facts=facts)
+
+
+def check_services(services: list[dict[str, Any]], place: Place) -> Iterator[Finding]:
+    """Which services are alive, on which hosts, since when, and what they complain of."""
+    if not services:
+        yield Finding(
+            Level.FAIL,
+            "services",
+            "none is running: nothing that is queued gets converted",
+            f"Start one: {place.service_command}",
+        )
+    for each in services:
+        started = each.get("started_at")
+        yield Finding(
+            Level.OK,
+            "services",
+            f"{each['_id']} on {each.get('host')} (pid {each.get('pid')}), version "
+            f"{each.get('version')}, alive for {since_text(started)}, "
+            f"converting {each.get('running', 0)}",
+            facts={
+                key: each.get(key) for key in ("host", "pid", "version", "started_at", "running")
+            },
+        )
+        faults = each.get("faults")
+        for code, message in faults.items() if isinstance(faults, Mapping) else ():
+            yield Finding(
+                Level.FAIL,
+                "services",
+                f"{each.get('host')} reports {code}: {message}",
+                "Correct the installation on that host and start its service again.",
+            )
+
+
+def check_counts(counts: Mapping[str, int]) -> Finding:
+    """How many datasets there are in each status."""
+    text = ", ".join(f"{number} {status}" for status, number in counts.items()) or "none yet"
+    return Finding(Level.OK, "datasets", text, facts=dict(counts))
+
+
+def check_oldest(place: Place, services: list[dict[str, Any]]) -> Finding:
+    """The dataset that has waited longest, and why."""
+    document = place.store.oldest_queued()
+    if document is None:
+        return Finding(Level.OK, "queue", "nothing is waiting")
+    conversion = document.get("conversion")
+    queued_at = conversion.get("queued_at") if isinstance(conversion, Mapping) else None
+    why = place.store.why_waiting(document) if services else "No service is running."
+    for_long = isinstance(queued_at, datetime) and (
+        datetime.now(UTC) - queued_at > timedelta(seconds=_WAITS_LONG_SECONDS)
+    )
+    waited = f"for {since_text(queued_at)}" if isinstance(queued_at, datetime) else "just now"
+    return Finding(
+        Level.WARN if for_long or not services else Level.OK,
+        "queue",
+        f"oldest: {document.get('uuid')}, queued {waited}. {why}",
+        "See 'scientistcloud status' for its place, and the services above." if for_long else "",
+        {"uuid": document.get("uuid"), "queued_at": queued_at, "why": why},
+    )
+
+
+def check_claims(place: Place) -> Iterator[Finding]:
+    """Datasets in ``converting`` that no service of ours holds."""
+    running = {"status": DatasetStatus.CONVERTING.value}
+    fields = {"uuid": 1, "updated_at": 1, "conversion.lease": 1}
+    now = datetime.now(UTC)
+    for document in place.collection.find(running, fields, limit=1000):
+        conversion = document.get("conversion")
+        found = conversion.get("lease") if isinstance(conversion, Mapping) else None
+        lease = found if isinstance(found, Mapping) else {}
+        expires_at = lease.get("expires_at")
+        touched = since_text(document.get("updated_at"))
+        if not isinstance(expires_at, datetime):
+            minutes = place.settings.foreign_claim_minutes
+            yield Finding(
+                Level.WARN,
+                "claims",
+                f"{document.get('uuid')} is being converted by another kind of service, which "
+                f"changed it {touched} ago",
+                f"It is taken over after {duration_text(60 * minutes)} of silence; at once with "
+                f"'scientistcloud retry {document.get('uuid')}'.",
+            )
+        elif (now - expires_at).total_seconds() > place.settings.lease_seconds:
+            yield Finding(
+                Level.WARN,
+                "claims",
+                f"{document.get('uuid')} was given up by {lease.get('owner')} {touched} ago",
+                "A running service takes it over within half a minute.",
+            )
+
+
+def check_failures(place: Place) -> Iterator[Finding]:
+    """The last conversions that failed, each with what to do."""
+    for document in place.store.recent_failures(_FAILURES):
+        conversion = document.get("conversion")
+        found = conversion.get("error") if isinstance(conversion, Mapping) else None
+        error = found if isinstance(found, Mapping) else {}
+        message = error.get("message") or document.get("conversion_last_error") or "no reason kept"
+        code = f"{error['code']}: " if error.get("code") else ""
+        yield Finding(
+            Level.WARN,
+            "failures",
+            f"{document.get('uuid')} {since_text(document.get('updated_at'))} ago. {code}{message}",
+            str(error.get("remedy") or f"Then: scientistcloud retry {document.get('uuid')}"),
+            {"uuid": document.get("uuid"), "error": dict(error)},
+        )
+
+
+def attempt(subject: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of `check`; what it cannot ask becomes a finding too."""
+    try:
+        yield from check()
+    except ConversionError as error:
+        yield Finding(
+            Level.FAIL, subject, error.message, error.remedy, facts={"error": error.to_dict()}
+        )

@@ -1,0 +1,100 @@
+"""``scientistcloud doctor``: why nothing happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from scientistcloud.cli.arguments import HomeOption, JsonOption, SettingsOption, command_app
+from scientistcloud.cli.console import FAILED, print_json, say
+from scientistcloud.cli.diagnosis import Finding, Level, attempt, examine
+from scientistcloud.cli.folders import check_folders
+from scientistcloud.cli.place import in_home, opened, own_home
+from scientistcloud.errors import BadSettings
+from scientistcloud.settings import Settings, load_settings
+
+app = command_app()
+
+
+@app.command(short_help="Find out why nothing happens.")
+def doctor(
+    home: HomeOption = None, settings_file: SettingsOption = None, as_json: JsonOption = False
+) -> None:
+    """Look at all that a conversion needs, and say what is wrong and what to do about it.
+
+    Services alive (since when, on which host), datasets by status, the oldest queued one and why
+    it waits, the last failures, MongoDB, variables in force and where each came from, folders.
+
+    \b
+    Examples:
+      scientistcloud doctor
+      scientistcloud doctor --json | jq '.findings[] | select(.level == "FAIL")'
+      docker exec sclib_background_service scientistcloud doctor
+    \b
+    Exit status: 0 all is well (there may be warnings), 1 something is wrong.
+    """
+    settings, findings = diagnose(home, settings_file)
+    well = all(each.level is not Level.FAIL for each in findings)
+    if as_json:
+        print_json(_as_dict(settings, findings, well=well))
+    else:
+        _tell(settings, findings, well=well)
+    raise typer.Exit(0 if well else FAILED)
+
+
+def diagnose(home: Path | None, file: Path | None) -> tuple[Settings | None, list[Finding]]:
+    """All findings, and the settings in force if they can be used at all."""
+    try:
+        settings = load_settings(file)
+    except BadSettings as error:
+        return None, [Finding(Level.FAIL, "settings", error.message, error.remedy)]
+    used_home = own_home(settings, home)
+    if used_home is not None:
+        settings = load_settings(file, in_home(settings, used_home))
+    findings = [Finding(Level.WARN, "settings", text) for text in settings.warnings()]
+
+    def ask_database() -> Iterator[Finding]:
+        with opened(home, file) as place:
+            yield from examine(place)
+
+    findings += attempt("MongoDB", ask_database)
+    findings += check_folders(settings)
+    return settings, findings
+
+
+def _tell(settings: Settings | None, findings: list[Finding], *, well: bool) -> None:
+    for each in findings:
+        say(f"{each.level.value:4}  {each.subject + ':':10} {each.text}")
+        if each.remedy:
+            say(f"{'':17} -> {each.remedy}")
+    if settings is not None:
+        say("\nSettings in force:")
+        rows = settings.in_force()
+        widths = [max(len(getattr(row, name)) for row in rows) for name in ("variable", "value")]
+        for row in rows:
+            say(f"  {row.variable:{widths[0]}}  {row.value:{widths[1]}}  ({row.origin})")
+    number = sum(each.level is Level.FAIL for each in findings)
+    say("\nAll is well." if well else f"\n{number} thing(s) to put right: see FAIL above.")
+
+
+def _as_dict(settings: Settings | None, findings: list[Finding], *, well: bool) -> dict[str, Any]:
+    rows = settings.in_force() if settings is not None else []
+    return {
+        "healthy": well,
+        "findings": [
+            {
+                "level": each.level.value,
+                "subject": each.subject,
+                "text": each.text,
+                "remedy": each.remedy or None,
+                "facts": each.facts,
+            }
+            for each in findings
+        ],
+        "settings": [
+            {"variable": row.variable, "value": row.value, "origin": row.origin} for row in rows
+        ],
+    }
