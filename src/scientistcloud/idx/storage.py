@@ -187,19 +187,18 @@ class BlockFiles:
 
     def finish(self) -> dict[str, FileSum]:
         with writing():
-            for file in self._open.values():
-                self._close(file)
-            self._open.clear()
+            # The background may still be working with the descriptors that are closed here.
             self._background.raise_errors(wait=True)
             self._background.close()
+            while self._open:
+                self._close(self._open.popitem()[1])
             self._folders.sync()
         return self._sums
 
     def abandon(self) -> None:
         self._background.close()
-        for file in self._open.values():
-            os.close(file.fd)
-        self._open.clear()
+        while self._open:
+            os.close(self._open.popitem()[1].fd)
 
     def _acquire(self, key: tuple[int, int], size: int) -> tuple[_OpenFile, int]:
         """The file and where in it the next `size` bytes go."""
