@@ -1,0 +1,97 @@
+"""Open files, and scratch files made of what cannot be entered in the middle."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from scientistcloud.errors import (
+    CorruptSource,
+    MissingMember,
+    OutOfSpace,
+    StorageUnavailable,
+    UnsafeLink,
+)
+from scientistcloud.readers.base import Selection
+from scientistcloud.readers.files import FilePool
+
+
+class ScratchPool(FilePool):
+    """A `FilePool` that can hold decoded copies; closing it removes them.
+
+    Parameters
+    ----------
+    selection : Selection
+        Its `scratch` is where the copies go.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        super().__init__(selection.root)
+        self._selection = selection
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._count = 0
+
+    def decode(self, blocks: Iterable[bytes], length: int, name: str) -> Path:
+        """A new scratch file with the first `length` bytes of `blocks`.
+
+        Raises
+        ------
+        CorruptSource
+            There are fewer.
+        OutOfSpace
+            The disk of the scratch folder is full.
+        """
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="read-", dir=self._selection.scratch)
+        self._count += 1
+        path = Path(self._folder.name) / f"{self._count}.raw"
+        left = length
+        try:
+            with path.open("xb") as file:
+                for block in blocks:
+                    file.write(block[:left])
+                    left -= min(left, len(block))
+                    if not left:
+                        break
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise OutOfSpace(f"There is no space left to decode {name}.") from error
+            raise StorageUnavailable(f"{name} cannot be decoded: {error.strerror}.") from error
+        if left:
+            raise CorruptSource(
+                f"{name} is cut short: its header describes {length:,} bytes of samples, and there "
+                f"are {length - left:,}."
+            )
+        return path
+
+    def member(self, header: Path, written: str) -> Path:
+        """The file that `header` calls `written`, inside the upload.
+
+        Raises
+        ------
+        UnsafeLink
+            It would lie outside.
+        MissingMember
+            It is not there.
+        """
+        plain = written.strip().replace("\\", "/")
+        root = self._selection.root.resolve()
+        if not plain or "\0" in plain or len(plain) > 4096:
+            raise CorruptSource(f"{self.name(header)} names no valid data file.")
+        place = (header.parent / plain).resolve()
+        if not place.is_relative_to(root):
+            raise UnsafeLink(
+                f"{self.name(header)} refers to '{plain}', outside the upload.",
+                remedy="Upload the data file beside its header and name it without a folder.",
+            )
+        if not place.is_file():
+            raise MissingMember(f"{plain}, which {self.name(header)} refers to, was not uploaded.")
+        return place
+
+    def close(self) -> None:
+        super().close()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
