@@ -15,6 +15,7 @@ from pymongo.database import Database
 from scientistcloud.database import mongod
 from scientistcloud.database.connection import connect
 from scientistcloud.database.embedded import EmbeddedMongo
+from tests.site import Site
 
 SAMPLES = Path(__file__).resolve().parents[1].parent / "shared" / "samples"
 
@@ -63,3 +64,11 @@ def standalone_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(30)
+
+
+@pytest.fixture
+def site(tmp_path: Path, mongo_url: str) -> Iterator[Site]:
+    """A site on the session's replica set."""
+    made = Site(tmp_path / "site", mongo_url, f"test_{uuid.uuid4().hex[:12]}")
+    yield made
+    made.close()

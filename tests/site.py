@@ -129,13 +129,16 @@ class Site:
 
 
 def until(
-    true: Callable[[], bool], seconds: float = 60.0, why: Callable[[], str] = lambda: ""
+    true: Callable[[], bool],
+    seconds: float = 60.0,
+    why: Callable[[], str] = lambda: "",
+    pause_seconds: float = 0.02,
 ) -> None:
     """Wait until `true()`; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {why()}"
-        time.sleep(0.02)
+        time.sleep(pause_seconds)
 
 
 def processes_of(service: subprocess.Popen[bytes]) -> list[psutil.Process]:
