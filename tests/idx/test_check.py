@@ -24,7 +24,7 @@ from scientistcloud.idx.reader import IdxReader
 from scientistcloud.idx.writer import IdxWriter
 
 SHAPE = (40, 70, 90)
-DAMAGES = int(os.environ.get("SCIENTISTCLOUD_TEST_DAMAGES", "60"))
+DAMAGES = int(os.environ.get("SCIENTISTCLOUD_TEST_DAMAGES", "200"))
 
 
 def write(
