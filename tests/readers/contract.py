@@ -18,7 +18,6 @@ from __future__ import annotations
 import gc
 import json
 import math
-import os
 import threading
 import tracemalloc
 from collections.abc import Iterator, Mapping
@@ -34,7 +33,7 @@ from scientistcloud.conversion.inspect import open_source
 from scientistcloud.grid import Box
 from scientistcloud.readers.base import Concurrency, DatasetSpec, FieldSpec, Source
 
-DTYPES = frozenset("i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
+DTYPES = frozenset({"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"})
 SLACK_BYTES = 1 << 20
 
 
@@ -249,7 +248,7 @@ class SourceContract:
     def test_closes_its_files(self, case: Case, tmp_path_factory: pytest.TempPathFactory) -> None:
         def descriptors() -> int:
             gc.collect()
-            return len(os.listdir("/proc/self/fd"))
+            return len(list(Path("/proc/self/fd").iterdir()))
 
         before = descriptors()
         for _ in range(3):

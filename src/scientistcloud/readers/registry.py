@@ -24,7 +24,12 @@ from scientistcloud.errors import (
 from scientistcloud.readers.base import Match, Reader, Sensor
 from scientistcloud.readers.listing import FileEntry, Listing
 
-READERS: tuple[tuple[str, str], ...] = (("tiff", "scientistcloud.readers.tiff"),)
+READERS: tuple[tuple[str, str], ...] = (
+    ("tiff", "scientistcloud.readers.tiff"),
+    ("hdf5", "scientistcloud.readers.hdf5"),
+    ("nifti", "scientistcloud.readers.nifti"),
+    ("numpy", "scientistcloud.readers.numpy"),
+)
 """Name and module of each format. The module offers a `Reader` as ``READER``.
 
 A reader with a true attribute ``owns_folder`` (Zarr, IDX) gets, with a file that it is certain of,
@@ -148,7 +153,7 @@ def _match_all(listing: Listing) -> tuple[Matches, list[FileEntry]]:
     unmatched: list[FileEntry] = []
     owned: list[tuple[str, PurePosixPath]] = []
     rest: list[FileEntry] = []
-    owners = [name for name, _ in READERS if getattr(load_reader(name), "owns_folder", False)]
+    owners = _owners()
     for entry in listing.files:
         head = listing.head(entry)
         for name in owners:
@@ -162,7 +167,7 @@ def _match_all(listing: Listing) -> tuple[Matches, list[FileEntry]]:
     for entry in rest:
         if folders and not folders.isdisjoint(PurePosixPath(entry.name).parents):
             continue
-        name, grade = _best(entry, listing.head(entry))
+        name, grade = best_match(entry, listing.head(entry))
         if grade is Match.NO or (grade is Match.POSSIBLE and _is_sidecar(entry)):
             unmatched.append(entry)
         else:
@@ -170,7 +175,22 @@ def _match_all(listing: Listing) -> tuple[Matches, list[FileEntry]]:
     return matches, unmatched
 
 
-def _best(entry: FileEntry, head: bytes) -> tuple[str, Match]:
+def is_owned_folder(listing: Listing) -> bool:
+    """Whether a reader of whole folders (Zarr, IDX) is certain of one of the files."""
+    owners = [load_reader(name) for name in _owners()]
+    return any(
+        owner.match(entry.path, listing.head(entry)) is Match.CERTAIN
+        for entry in listing.files
+        for owner in owners
+    )
+
+
+def _owners() -> list[str]:
+    return [name for name, _ in READERS if getattr(load_reader(name), "owns_folder", False)]
+
+
+def best_match(entry: FileEntry, head: bytes) -> tuple[str, Match]:
+    """The reader that is surest of a file, and how sure it is (`Match.NO`: none is)."""
     best = ("", Match.NO)
     for name, _ in READERS:
         grade = load_reader(name).match(entry.path, head)

@@ -2,7 +2,8 @@
 
 The rules, in order:
 
-1. Names that differ only in their numbers are one series. If only one number varies, it is depth.
+1. Names that differ only in their numbers are one series. If only one number varies, it is depth
+   (channel, where a label like ``ch`` says so and there are few).
 2. If several numbers vary and each has a label before it (``z001_ch00``, ``t01_z003``), the label
    tells its axis: z, t(ime), c(h(annel)) or w(avelength). The images must fill the grid that the
    numbers span. Otherwise natural order is depth.
@@ -16,9 +17,9 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from scientistcloud.errors import AmbiguousFormat, MissingMember
+from scientistcloud.errors import AmbiguousFormat, InvalidOptions, MissingMember
 from scientistcloud.readers.listing import natural_key
 
 _NUMBER = re.compile(r"\d+")
@@ -30,6 +31,11 @@ _AXIS_OF_LABEL = {
 }  # fmt: skip
 _TILE = re.compile(r"^(?P<panel>.+)_(?P<col>\d+)_(?P<row>\d+)$")
 _MAX_NAMED = 6
+_MAX_CHANNELS = 8
+
+KINDS = ("depth", "time", "fields", "labels", "words")
+"""What the parameter ``arrangement`` can say: slices in the order of the names, timesteps, fields,
+labelled numbers (rule 2), or wording (rule 3)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Arrangement:
         ``len(fields) * timesteps * depth == len(names)``.
     rule : str
         The rule that chose this, in a sentence.
+    kind : str
+        One of `KINDS`.
     """
 
     names: tuple[str, ...]
@@ -54,7 +62,15 @@ class Arrangement:
     depth: int = 1
     rule: str = ""
     strays: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default_factory=tuple)
+    notes: tuple[str, ...] = ()
+    kind: str = "depth"
+
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        """Other values of the parameter ``arrangement`` that fit any names."""
+        if len(self.names) == 1:
+            return ()
+        return tuple(k for k in ("depth", "time", "fields") if k != self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +97,13 @@ def stem(name: str) -> str:
     return f"{folder}/{last}" if folder else last
 
 
-def arrange(names: Sequence[str]) -> Arrangement:
+def arrange(names: Sequence[str], wanted: object = None) -> Arrangement:
     """Judge what the images `names` (relative, natural order) are to each other.
+
+    Parameters
+    ----------
+    wanted : object
+        The parameter ``arrangement``: one of `KINDS` instead of the rules, or None.
 
     Raises
     ------
@@ -90,9 +111,13 @@ def arrange(names: Sequence[str]) -> Arrangement:
         They differ in words in a way that tells neither stack nor channels.
     MissingMember
         Names with labelled numbers leave a place in their grid open.
+    InvalidOptions
+        `wanted` is no arrangement, or does not fit the names.
     """
+    if wanted is not None:
+        return _as_wanted(names, wanted)
     if len(names) == 1:
-        return Arrangement(tuple(names), rule="a single image")
+        return Arrangement(tuple(names), kind="depth", rule="a single image")
     series = _by_wording(names)
     if len(series) == 1:
         return _arrange_series(names)
@@ -102,17 +127,38 @@ def arrange(names: Sequence[str]) -> Arrangement:
     main = max(series.values(), key=len)
     others = [name for name in names if name not in set(main)]
     if len(main) >= 3 and sizes[1] == 1 and len(others) <= max(2, len(main) // 10):
+        note = f"Left out, as outside the series of names: {_few(others)}."
         arranged = _arrange_series(main)
-        return Arrangement(
-            arranged.names, arranged.fields, arranged.timesteps, arranged.depth, arranged.rule,
-            tuple(others),
-            (*arranged.notes, f"Left out, as outside the series of names: {_few(others)}."),
-        )  # fmt: skip
+        return replace(arranged, strays=tuple(others), notes=(*arranged.notes, note))
     raise AmbiguousFormat(
         "The names of the images differ in more than their numbers, so it is unclear which belong "
         f"together: {_few([members[0] for members in series.values()])}.",
-        remedy="Upload each series as a dataset of its own, or name one with the parameter 'files'"
-        " (for instance files=slice_*.tif).",
+        remedy="Upload each series as a dataset of its own, name one with the parameter 'files' "
+        "(for instance files=slice_*.tif), or say what the files are with the parameter "
+        "'arrangement' (depth, time or fields).",
+    )
+
+
+def _as_wanted(names: Sequence[str], wanted: object) -> Arrangement:
+    rule = "as the parameter says"
+    if wanted == "depth":
+        return Arrangement(tuple(names), depth=len(names), kind="depth", rule=rule)
+    if wanted == "time":
+        return Arrangement(tuple(names), timesteps=len(names), kind="time", rule=rule)
+    if wanted == "fields":
+        return Arrangement(tuple(names), _wordings(names), kind="fields", rule=rule)
+    if wanted == "labels":
+        varying = _varying(names)
+        axes = _labels(names[0], varying)
+        if varying and axes is not None:
+            return _arrange_labelled(names, varying, axes)
+    elif wanted == "words":
+        series = _by_wording(names)
+        if len({len(members) for members in series.values()}) == 1:
+            return _arrange_channels(series)
+    raise InvalidOptions(
+        f"The parameter arrangement={wanted!r} does not fit the files; it can be one of "
+        f"{', '.join(KINDS)}."
     )
 
 
@@ -161,21 +207,14 @@ def _arrange_series(names: Sequence[str]) -> Arrangement:
     axes = _labels(names[0], varying)
     if len(varying) > 1 and axes is not None:
         return _arrange_labelled(names, varying, axes)
-    if len(varying) == 1 and axes is not None:
-        (axis,) = axes.values()
-        if axis == "t":
-            return Arrangement(
-                tuple(names), timesteps=len(names), rule="the number after a t in the names is time"
-            )
-        if axis == "c":
-            labels = tuple(f"channel {v}" for v in next(iter(varying.values())))
-            return Arrangement(
-                tuple(names), labels, rule="the number after a c in the names is the channel"
-            )
+    if axes is not None and list(axes.values()) == ["c"] and len(names) <= _MAX_CHANNELS:
+        return _arrange_labelled(names, varying, axes)
     rule = "natural order of the names is depth"
     if len(varying) > 1:
         rule += ", as several numbers vary without saying what they count"
-    return Arrangement(tuple(names), depth=len(names), rule=rule, notes=find_gaps(names))
+    return Arrangement(
+        tuple(names), depth=len(names), rule=rule, notes=find_gaps(names), kind="depth"
+    )
 
 
 def _labels(name: str, varying: dict[int, list[int]]) -> dict[int, str] | None:
@@ -217,6 +256,7 @@ def _arrange_labelled(
         len(levels["t"]),
         len(levels["z"]),
         f"labelled numbers in the names: {', '.join(f'{a} is {words[a]}' for a in values)}",
+        kind="labels",
     )
 
 
@@ -243,6 +283,7 @@ def _arrange_channels(series: dict[str, list[str]]) -> Arrangement:
         depth,
         "names that differ in words are channels",
         notes=notes,
+        kind="words",
     )
 
 

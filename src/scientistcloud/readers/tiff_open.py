@@ -10,8 +10,9 @@ The rules for several files:
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ class _Opening:
         groups = []
         for i, series in enumerate(found):
             label = "" if i == 0 else series.name or f"series {i}"
-            groups.append(self._group_of(label, [series]))
+            groups.append(self._group_of(label, {name: series}, Arrangement((name,))))
         title = "TIFF image" if found[0].planes == 1 else "multi-page TIFF"
         return self._source(title, groups)
 
@@ -130,27 +131,44 @@ class _Opening:
                 raise UnlikeSlices(
                     f"{name} has {series.planes} pages, unlike {first_name} with {first.planes}."
                 )
-        self._choices.append(
-            Choice("files", "timesteps", "files of several pages each are timesteps")
-        )
-        return self._source("multi-page TIFF series", [self._group_of("", list(main.values()))])
+        arranged = arrange(list(main), self._parameters.get("arrangement", "time"))
+        if "arrangement" not in self._parameters:
+            arranged = replace(arranged, rule="files of several pages each are timesteps")
+        self._choose(arranged)
+        return self._source("multi-page TIFF series", [self._group_of("", main, arranged)])
 
     def _stack(self, main: dict[str, Series]) -> Source:
-        arranged = arrange(list(main))
-        used = {name: main[name] for name in arranged.names}
-        alike_fields = len(arranged.fields) > 1
-        self._check_alike(main if not alike_fields else used)
+        arranged = arrange(list(main), self._parameters.get("arrangement"))
+        self._check_shapes(main, arranged)
         self._notes += arranged.notes
-        self._choices.append(Choice("files", _words(arranged), arranged.rule))
-        series = list(used.values())
-        planes = np.arange(len(series)).reshape(
-            len(arranged.fields), arranged.timesteps, arranged.depth
-        )
-        grid = PlaneGrid(planes, arranged.fields)
-        description = describe_tiff(self._pool, series[0])
-        return self._source("TIFF stack", [_Group("", series, grid, description)])
+        self._choose(arranged)
+        return self._source("TIFF stack", [self._group_of("", main, arranged)])
 
-    def _group_of(self, name: str, series: Sequence[Series]) -> _Group:
+    def _choose(self, arranged: Arrangement) -> None:
+        self._choices.append(
+            Choice("arrangement", arranged.kind, arranged.rule, arranged.alternatives)
+        )
+
+    def _check_shapes(self, main: dict[str, Series], arranged: Arrangement) -> None:
+        """Slices of a field must be alike; fields may differ in their type only."""
+        per_field = len(arranged.names) // len(arranged.fields)
+        if len(arranged.fields) == 1:
+            self._check_alike(main)
+            return
+        for first in range(0, len(arranged.names), per_field):
+            self._check_alike({n: main[n] for n in arranged.names[first : first + per_field]})
+        sizes = {n: main[n].keyframe.shown[0] for n in arranged.names}
+        if len(set(sizes.values())) > 1 or main.keys() != sizes.keys():
+            described = ", ".join(f"{n} ({_kind(main[n].keyframe)})" for n in list(main)[:6])
+            raise AmbiguousFormat(
+                f"The images differ in name and size, so they seem unrelated: {described}.",
+                remedy="Upload each as a dataset of its own, or name one with the parameter "
+                "'files' (for instance files=" + arranged.names[0] + ").",
+            )
+
+    def _group_of(self, name: str, members: Mapping[str, Series], arranged: Arrangement) -> _Group:
+        """One dataset: the files as `arranged`, and in each of them its own planes."""
+        series = [members[n] for n in arranged.names]
         first = series[0]
         description = describe_tiff(self._pool, first)
         grid = arrange_planes(
@@ -160,10 +178,18 @@ class _Opening:
             channels=first.channels or description.channels,
         )
         self._choices += grid.choices
-        planes = [grid.planes + i * first.planes for i in range(len(series))]
-        return _Group(
-            name, series, PlaneGrid(np.concatenate(planes, axis=1), grid.labels), description
+        files = np.arange(len(series)).reshape(
+            len(arranged.fields), arranged.timesteps, arranged.depth
         )
+        # Axes of the files are slower than those within a file: field, time and depth alike.
+        numbers = np.add.outer(files * first.planes, grid.planes).transpose(0, 3, 1, 4, 2, 5)
+        outer, inner = files.shape, grid.planes.shape
+        planes = numbers.reshape([a * b for a, b in zip(outer, inner, strict=True)])
+        labels = tuple(
+            " ".join(word for word in pair if word)
+            for pair in itertools.product(arranged.fields, grid.labels)
+        )
+        return _Group(name, series, PlaneGrid(planes, labels), description)
 
     def _check_alike(self, main: dict[str, Series]) -> None:
         """All files must show alike: UnlikeSlices names the odd one."""
@@ -200,11 +226,11 @@ class _Opening:
         return PlaneSource(spec, fields, self._pool.close, flip=flip)
 
     def _dataset(self, number: int, group: _Group) -> tuple[DatasetSpec, dict[str, PlaneField]]:
-        keyframe = group.series[0].keyframe
         _, timesteps, depth = group.grid.planes.shape
-        _, _, height, width, _ = keyframe.format.shape
+        _, _, height, width, _ = group.series[0].keyframe.format.shape
         specs, planes = [], {}
         for f, label in enumerate(group.grid.labels):
+            keyframe = group.series[group.grid.planes[f, 0, 0] // group.series[0].planes].keyframe
             for band in range(keyframe.bands):
                 words = [label, f"band {band + 1}" if keyframe.bands > 1 else ""]
                 key = f"{number}/{f}/{band}"
@@ -212,11 +238,10 @@ class _Opening:
                 specs.append(_field(key, name, keyframe, depth, group.description))
                 planes[key] = PlaneField(self._lookup(group, f, band), height)
         shape = (depth, height, width) if depth > 1 else (height, width)
-        axes = group.description.axes[-len(shape) :]
         dataset = DatasetSpec(
             group.name,
             shape,
-            axes,
+            group.description.axes[-len(shape) :],
             tuple(specs),
             timesteps,
             metadata=group.description.metadata if number else {},
@@ -273,14 +298,3 @@ def _kind(keyframe: Keyframe) -> str:
     samples = components * bands
     deep = f" x {depth}" if depth > 1 else ""
     return f"{width} x {height}{deep} {dtype}" + (f"[{samples}]" if samples > 1 else "")
-
-
-def _words(arranged: Arrangement) -> str:
-    parts = []
-    if len(arranged.fields) > 1:
-        parts.append(f"{len(arranged.fields)} fields")
-    if arranged.timesteps > 1:
-        parts.append(f"{arranged.timesteps} timesteps")
-    if arranged.depth > 1 or not parts:
-        parts.append(f"{arranged.depth} slices")
-    return ", ".join(parts)
