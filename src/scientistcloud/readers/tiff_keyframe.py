@@ -71,7 +71,7 @@ def tifffile_open(pool: FilePool, path: Path) -> Iterator[tifffile.TiffFile]:
         with translated(pool, path):
             tif = tifffile.TiffFile(
                 stream, name=path.name, _multifile=False,
-                is_mmstack=False, is_ndtiff=False,
+                is_ome=False, is_mmstack=False, is_ndtiff=False,
             )  # fmt: skip
         try:
             yield tif

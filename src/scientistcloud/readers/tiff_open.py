@@ -34,6 +34,7 @@ from scientistcloud.readers.sequence import Arrangement, arrange
 from scientistcloud.readers.tiff_axes import PlaneGrid, arrange_planes
 from scientistcloud.readers.tiff_keyframe import Keyframe
 from scientistcloud.readers.tiff_meta import Description, describe_tiff
+from scientistcloud.readers.tiff_ome import find_ome_sets, is_companion
 from scientistcloud.readers.tiff_pages import PageReader
 from scientistcloud.readers.tiff_planes import TiffPlane, native_chunks, working_bytes
 from scientistcloud.readers.tiff_series import Series, TiffScanner
@@ -92,9 +93,10 @@ class _Opening:
     def open(self, files: Sequence[Path]) -> Source:
         names = {self._pool.name(path): path for path in files}
         chosen = select_files(list(names), self._parameters.get("files"))
-        scanned = {name: self._scanner.scan(names[name]) for name in chosen}
+        scanned = self._scan({name: names[name] for name in chosen})
         if len(scanned) == 1:
-            return self._single(chosen[0], scanned[chosen[0]])
+            ((name, found),) = scanned.items()
+            return self._single(name, found)
         several = [name for name, series in scanned.items() if len(series) > 1]
         if several:
             raise AmbiguousFormat(
@@ -114,6 +116,18 @@ class _Opening:
                 "the parameter 'files' (for instance files=slice_*.tif).",
             )
         return self._volumes(main)
+
+    def _scan(self, files: Mapping[str, Path]) -> dict[str, list[Series]]:
+        """The series of each file; an OME-TIFF set counts as one file."""
+        sets = find_ome_sets(self._pool, self._scanner, files)
+        members = {m for s in sets.values() for m in s.members}
+        scanned = {}
+        for name, path in files.items():
+            if name in sets:
+                scanned[name] = sets[name].series
+            elif name not in members and not is_companion(name):
+                scanned[name] = self._scanner.scan(path)
+        return scanned
 
     def _single(self, name: str, found: Sequence[Series]) -> Source:
         groups = []

@@ -11,7 +11,7 @@ import math
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,10 @@ class Series:
         The axes along which planes are counted (no Y, X, S), slowest first.
     pages : sequence of Page or None
         In that order; None where a file is missing. A page of several planes counts them fastest.
+    channels : tuple of str
+        Names for the C axis, if known.
+    spacing : Mapping
+        Step and unit by axis (X, Y, Z, T), as far as known.
     """
 
     path: Path
@@ -60,7 +64,8 @@ class Series:
     pages: Sequence[Page | None]
     name: str = ""
     notes: tuple[str, ...] = ()
-    channels: tuple[str, ...] = field(default_factory=tuple)
+    channels: tuple[str, ...] = ()
+    spacing: Mapping[str, tuple[float, str]] = field(default_factory=dict)
 
     @property
     def planes(self) -> int:
@@ -101,22 +106,16 @@ class TiffScanner:
                 return [self._plain_series(data, pages, len(directories) - len(pages))]
         return self._explained_series(path)
 
-    def page_at(self, path: Path, index: int) -> tuple[Keyframe, Page]:
-        """Page `index` of the main chain of `path`."""
-        data = TiffBytes(self._pool, path)
-        for i, directory in enumerate(data.chain()):
-            if i == index:
-                keyframe = self._keyframe(data, directory)
-                return keyframe, self._page(data, directory, keyframe)
-        raise data.corrupt(f"it has no page {index}")
+    def page_of(self, data: TiffBytes, directory: Directory) -> tuple[Keyframe, Page]:
+        """One page of an open file, and how it is stored."""
+        keyframe = self._keyframe(data, directory)
+        return keyframe, self._page(data, directory, keyframe)
 
     def _is_plain(self, data: TiffBytes, directories: Sequence[Directory]) -> bool:
         first = directories[0]
         if any(ifd.SUB_IFDS in d.entries for d in directories[:2]):
             return False
         text = data.text(first, ifd.DESCRIPTION)
-        if text.rstrip()[-4:] == "OME>":
-            return False
         pages = len(directories)
         if text.startswith(("ImageJ=", "SCIFIO=")):
             return pages == 1 and _imagej_images(text) == 1
