@@ -68,10 +68,13 @@ class GuardedCollection:
         return 0.0 if self._away else self._clock() - self._back_at
 
     @contextmanager
-    def guard(self) -> Iterator[Collection[Document]]:
-        """The driver's collection, for statements within the time limit."""
+    def guard(self, *, bounded: bool = True) -> Iterator[Collection[Document]]:
+        """The driver's collection, for statements within the time limit.
+
+        With `bounded` false the server takes its time; only the way to it is limited.
+        """
         try:
-            with database_errors(), pymongo.timeout(self._timeout_seconds):
+            with database_errors(), pymongo.timeout(self._timeout_seconds if bounded else None):
                 yield self.raw
         except DatabaseUnavailable:
             self._away = True

@@ -77,8 +77,8 @@ class DatasetStore:
     ) -> None:
         self.owner = owner
         self.lease_seconds = lease_seconds
-        # A renewal that hangs longer than a lease is no better than one that fails.
-        timeout_seconds = min(10.0, max(2.0, lease_seconds))
+        # A renewal that hangs must leave time for another before the lease runs out.
+        timeout_seconds = min(5.0, max(1.0, lease_seconds / 3))
         guarded = GuardedCollection(
             database, collection, timeout_seconds=timeout_seconds, clock=clock
         )
@@ -100,7 +100,7 @@ class DatasetStore:
         missing = []
         for name, keys in INDEXES.items():
             try:
-                with self._collection.guard() as collection:
+                with self._collection.guard(bounded=False) as collection:
                     collection.create_index(keys, name=name, sparse=name in SPARSE)
             except OperationFailure:
                 # An index of the same keys or name exists with other options.
