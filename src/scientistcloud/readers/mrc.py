@@ -124,7 +124,7 @@ def _volume(path: Path, pool: FilePool, selection: Selection) -> Volume:
     four_bits = int(record["mode"]) == _FOUR_BITS
     axes, notes = _axes(record, dtype, name, four_bits)
     volume = make_volume(
-        path, path.stem, offset, dtype, axes,
+        path, name, offset, dtype, axes,
         metadata=_metadata(record), choices=choices, notes=notes,
     )  # fmt: skip
     if four_bits:

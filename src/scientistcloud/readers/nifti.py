@@ -85,7 +85,7 @@ def _volume(path: Path, pool: FilePool) -> Volume:
     notes = () if header.affine is not None else (f"{name} says nothing about its orientation.",)
     return make_volume(
         data,
-        path.stem,
+        name,
         header.offset,
         header.dtype,
         axes,

@@ -69,7 +69,7 @@ def _volume(path: Path, pool: ScratchPool) -> Volume:
     places = [_place(part, header, each, pool, own=part == path) for part in parts]
     volume = make_volume(
         places[0][0],
-        path.stem,
+        name,
         places[0][1],
         header.dtype,
         _stored(header),

@@ -12,7 +12,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -45,7 +45,7 @@ class Volume:
     Attributes
     ----------
     name : str
-        The name of the file without its suffix.
+        The name of the file, relative to the upload, without its suffix.
     readers : Mapping
         For each `FieldSpec.key` where its samples come from.
     """
@@ -100,6 +100,8 @@ def make_volume(
 ) -> Volume:
     """The volume of an array whose `stored` axes come slowest first, as its format orders them.
 
+    `name` is that of the file, relative to the upload.
+
     Raises
     ------
     UnsupportedDtype, UnsupportedLayout, CorruptSource
@@ -134,7 +136,7 @@ def make_volume(
     )
     fields = split_components(spec, array, name)
     return Volume(
-        name,
+        PurePosixPath(name).with_suffix("").as_posix(),
         array.shape,
         tuple(a.axis for a in space),
         tuple(spec for spec, _ in fields),

@@ -40,6 +40,7 @@ def open_volumes(
     InvalidOptions, UnlikeSlices
         The parameter ``files`` asks for what these files cannot be.
     """
+    volumes = _renamed(volumes)
     way, rule = _choose(volumes, parameters.get(_PARAMETER))
     if way == "datasets":
         parts = _datasets(volumes)
@@ -59,6 +60,20 @@ def open_volumes(
         dict(volumes[0].metadata),
     )
     return RawSource(spec, {k: r for _, readers in parts for k, r in readers.items()}, pool)
+
+
+def _renamed(volumes: Sequence[Volume]) -> list[Volume]:
+    """The volumes under names that tell them apart: without their folders where that does."""
+    short = [v.name.rpartition("/")[2] for v in volumes]
+    if len(set(short)) < len(short):
+        short = [v.name for v in volumes]
+    names: list[str] = []
+    for name in short:
+        unique, number = name, 2
+        while unique in names:
+            unique, number = f"{name}_{number}", number + 1
+        names.append(unique)
+    return [replace(v, name=name) for v, name in zip(volumes, names, strict=True)]
 
 
 def _distinct(items: Any) -> tuple[Any, ...]:
