@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from scientistcloud.grid import Box
 from scientistcloud.idx.bitmask import Bitmask
 from scientistcloud.idx.blocks import BlockLayout
 from scientistcloud.idx.cascade import Cascade, plan_cascade
@@ -31,10 +34,10 @@ def test_carried_samples_become_exactly_the_blocks(cascade: Cascade) -> None:
     """Runs the cascade on the index of each sample, as the copy does, one brick a stage."""
     shape, layout = cascade.shape, cascade.layout
     index = np.arange(1, np.prod(shape) + 1).reshape(shape)
-    blocks: dict[int, np.ndarray] = {}
-    held: dict[int, tuple[object, np.ndarray, int]] = {}
+    blocks: dict[int, NDArray[Any]] = {}
+    held: dict[int, tuple[Box, NDArray[Any], int]] = {}
 
-    def complete(stage: int, boxes: tuple, samples: np.ndarray) -> None:
+    def complete(stage: int, boxes: tuple[Box, ...], samples: NDArray[Any]) -> None:
         s, box = cascade.stages[stage], boxes[stage]
         for cell in s.cells(box):
             inside = samples[s.within(cell, box)]

@@ -11,12 +11,12 @@ import errno
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from scientistcloud.errors import ConversionError, OutOfSpace, StorageUnavailable
 from scientistcloud.idx.blockfile import (
@@ -107,33 +107,48 @@ class _Folders:
 
 
 class _Background:
-    """One thread for slow work; `raise_errors` hands on what went wrong there."""
+    """One thread for slow work, at most `MAX_OPEN_FILES` pieces of it at a time.
+
+    Work that fails is told at the next call.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._room = threading.Semaphore(MAX_OPEN_FILES)
         self._pool: ThreadPoolExecutor | None = None
-        self._pending: list[Future[None]] = []
+        self._error: OSError | None = None
 
-    def submit(self, work: object, *arguments: object) -> None:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, "sync")
-        self._pending.append(self._pool.submit(work, *arguments))  # type: ignore[arg-type]
+    def submit(self, work: Callable[[Any], None], argument: Any) -> None:
+        """Run ``work(argument)`` soon; waits while too much is waiting already."""
+        self._raise_error()
+        self._room.acquire()
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, "sync")
+            self._pool.submit(self._run, work, argument)
 
-    def raise_errors(self, *, wait: bool = False) -> None:
-        remaining = []
-        for future in self._pending:
-            if wait or future.done():
-                future.result()
-            else:
-                remaining.append(future)
-        self._pending = remaining
+    def _run(self, work: Callable[[Any], None], argument: Any) -> None:
+        try:
+            work(argument)
+        except OSError as error:
+            self._error = self._error or error
+        finally:
+            self._room.release()
 
-    @property
-    def backlog(self) -> int:
-        return len(self._pending)
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def finish(self) -> None:
+        """Wait until all is done."""
+        self.close()
+        self._raise_error()
 
     def close(self) -> None:
+        """The same, whatever has failed."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=True)
+            self._pool = None
 
 
 @dataclass
@@ -170,6 +185,7 @@ class BlockFiles:
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[int, int], _OpenFile] = OrderedDict()
         self._unsynced = 0
+        self._abandoned = False
         self._sums: dict[str, FileSum] = {}
 
     def store(
@@ -177,43 +193,49 @@ class BlockFiles:
     ) -> None:
         per_file = self._layout.blocks_per_file
         with writing():
-            file, offset = self._acquire((timestep, block - block % per_file), len(payload))
+            file, offset, evicted = self._acquire(
+                (timestep, block - block % per_file), len(payload)
+            )
             try:
+                for closing in evicted:
+                    self._background.submit(self._close, closing)
                 write_all(file.fd, payload, offset)
                 entry = Entry(offset, len(payload), flags).pack()
                 write_all(file.fd, entry, entry_position(block, field, per_file))
             finally:
-                self._release(file, len(payload))
+                dirty = self._release(file, len(payload))
+            for syncing in dirty:
+                self._background.submit(self._sync, syncing)
 
     def finish(self) -> dict[str, FileSum]:
         with writing():
             # The background may still be working with the descriptors that are closed here.
-            self._background.raise_errors(wait=True)
-            self._background.close()
+            self._background.finish()
             while self._open:
                 self._close(self._open.popitem()[1])
             self._folders.sync()
         return self._sums
 
     def abandon(self) -> None:
+        self._abandoned = True
         self._background.close()
         while self._open:
             os.close(self._open.popitem()[1].fd)
 
-    def _acquire(self, key: tuple[int, int], size: int) -> tuple[_OpenFile, int]:
-        """The file and where in it the next `size` bytes go."""
+    def _acquire(self, key: tuple[int, int], size: int) -> tuple[_OpenFile, int, list[_OpenFile]]:
+        """The file, where in it the next `size` bytes go, and files to be closed for it."""
         with self._lock:
             file = self._open.get(key)
+            evicted: list[_OpenFile] = []
             if file is None:
-                self._background.raise_errors()
+                evicted = self._evict()
                 file = self._open[key] = self._open_file(*key)
-                self._evict()
             else:
                 self._open.move_to_end(key)
             offset = file.end
             file.end += size
             file.users += 1
-            return file, offset
+            return file, offset, evicted
 
     def _open_file(self, timestep: int, first: int) -> _OpenFile:
         time_text = time_name(self._layout.time_template, timestep)
@@ -227,29 +249,26 @@ class BlockFiles:
             end = self._table_bytes
         return _OpenFile(name, fd, end)
 
-    def _evict(self) -> None:
-        if len(self._open) <= MAX_OPEN_FILES:
-            return
-        for key, file in self._open.items():
-            if file.users == 0:
-                del self._open[key]
-                self._background.submit(self._close, file)
-                return
+    def _evict(self) -> list[_OpenFile]:
+        """Take out the files that were used longest ago, until there is room for one more."""
+        excess = len(self._open) + 1 - MAX_OPEN_FILES
+        idle = [key for key, file in self._open.items() if file.users == 0] if excess > 0 else []
+        return [self._open.pop(key) for key in idle[:excess]]
 
-    def _release(self, file: _OpenFile, size: int) -> None:
+    def _release(self, file: _OpenFile, size: int) -> list[_OpenFile]:
+        """The files to be synced now, if it is time."""
         with self._lock:
             file.users -= 1
             file.unsynced += size
             self._unsynced += size
             if self._unsynced < SYNC_BYTES:
-                return
+                return []
             self._unsynced = 0
-            self._background.raise_errors()
-            for dirty in self._open.values():
-                if dirty.unsynced:
-                    dirty.unsynced = 0
-                    dirty.users += 1
-                    self._background.submit(self._sync, dirty)
+            dirty = [each for each in self._open.values() if each.unsynced]
+            for each in dirty:
+                each.unsynced = 0
+                each.users += 1
+            return dirty
 
     def _sync(self, file: _OpenFile) -> None:
         try:
@@ -261,6 +280,8 @@ class BlockFiles:
     def _close(self, file: _OpenFile) -> None:
         """Sync, sum up what is no block (the table: there are no gaps), and close."""
         try:
+            if self._abandoned:
+                return
             os.fsync(file.fd)
             table = os.pread(file.fd, self._table_bytes, 0)
             self._sums[file.name] = FileSum(os.fstat(file.fd).st_size, crc32(table), "rest")
@@ -290,15 +311,11 @@ class ArcoFiles:
             except BaseException:
                 os.close(fd)
                 raise
-            with self._lock:
-                # Bounded: a backlog of open files is waited for.
-                self._background.raise_errors(wait=self._background.backlog >= MAX_OPEN_FILES)
-                self._background.submit(_sync_and_close, fd)
+            self._background.submit(_sync_and_close, fd)
 
     def finish(self) -> dict[str, FileSum]:
         with writing():
-            self._background.raise_errors(wait=True)
-            self._background.close()
+            self._background.finish()
             self._folders.sync()
         return {}
 
