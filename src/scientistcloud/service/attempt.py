@@ -38,13 +38,21 @@ _MEMORY_CHECK_SECONDS = 0.25
 _MEMORY_SLACK = 1.1
 
 
-def preload() -> None:
-    """Import what nearly every attempt needs, so that forked children have it already."""
-    import imagecodecs
+def rehearse() -> None:
+    """Convert something tiny, so that forked children find everything imported and set up."""
+    import numpy as np
     import tifffile
 
-    imagecodecs.DEFLATE.available, imagecodecs.LZW.available  # noqa: B018  each loads its extension
-    tifffile.TiffFile  # noqa: B018
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "upload").mkdir()
+        for number in range(2):
+            page = np.full((4, 4), number, np.uint16)
+            tifffile.imwrite(folder / "upload" / f"{number}.tif", page, compression="deflate")
+        publication = Publication(folder / "out", folder / ".staging", "out", "0" * 32)
+        open_staging(publication)
+        options = ConversionOptions(memory_limit_bytes=1 << 30, threads=1)
+        convert(folder / "upload", publication, options, request=Request("rehearsal"))
 
 
 def run_attempt(order: dict[str, Any], channel: Channel) -> int:

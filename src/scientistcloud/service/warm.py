@@ -21,6 +21,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
 
 from scientistcloud.service.channel import Channel, ChannelClosed, Message
@@ -33,7 +34,9 @@ def main(descriptor: int) -> None:
     """Serve launches on the channel `descriptor` until it is closed."""
     from scientistcloud.service import attempt
 
-    attempt.preload()
+    attempt.rehearse()
+    if threading.active_count() > 1:
+        raise RuntimeError("a process that forks must have a single thread")
     gc.collect()
     gc.freeze()  # what is shared with the children stays shared: no collection touches it
     for number in (signal.SIGINT, signal.SIGTERM):
