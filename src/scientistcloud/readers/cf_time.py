@@ -38,7 +38,7 @@ def iso_times(values: NDArray[Any], units: str, calendar: str) -> tuple[float | 
 
     exact = np.ma.masked_invalid(values.astype(np.float64))
     try:
-        dates = num2date(
+        dates: Any = num2date(
             np.where(exact.mask, 0.0, exact.data),
             units,
             calendar or "standard",

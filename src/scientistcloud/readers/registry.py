@@ -26,8 +26,11 @@ from scientistcloud.readers.listing import FileEntry, Listing
 
 READERS: tuple[tuple[str, str], ...] = (
     ("tiff", "scientistcloud.readers.tiff"),
+    ("netcdf", "scientistcloud.readers.netcdf"),
     ("hdf5", "scientistcloud.readers.hdf5"),
     ("nifti", "scientistcloud.readers.nifti"),
+    ("nrrd", "scientistcloud.readers.nrrd"),
+    ("mrc", "scientistcloud.readers.mrc"),
     ("numpy", "scientistcloud.readers.numpy"),
 )
 """Name and module of each format. The module offers a `Reader` as ``READER``.
