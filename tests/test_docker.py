@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,13 @@ class Image:
         return base | {key: v for key, v in self.variables.items() if key != "PATH"} | more
 
     def _as_user(self) -> dict[str, Any]:
-        return {"user": 33, "group": 33, "extra_groups": []} if os.getuid() == 0 else {}
+        """As www-data, where we may become it and it may run this Python."""
+        python = Path(sys.executable).resolve()
+        if os.getuid() != 0 or not all(
+            each.stat().st_mode & 1 for each in [python, *python.parents]
+        ):
+            return {}
+        return {"user": 33, "group": 33, "extra_groups": []}
 
     def run(
         self, command: Any, *, shell: bool = False, as_user: bool = False, **variables: str
@@ -227,9 +233,12 @@ def _compose_services() -> dict[str, Any]:
     return services
 
 
-def _wait_for(check: Any, what: str, log: Path) -> None:
+def _wait_for(
+    check: Callable[[], Any], what: str, log: Path, process: subprocess.Popen[bytes]
+) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while not check():
+        assert process.poll() is None, f"it ended before {what}:\n{log.read_text()}"
         assert time.monotonic() < deadline, f"waited too long for {what}:\n{log.read_text()}"
         time.sleep(0.2)
 
@@ -268,10 +277,14 @@ def test_both_services_run_from_the_image_and_their_health_checks_ask_them(
             lambda: database["visstoredatas"].find_one({"uuid": "scan", "status": "done"}),
             "the conversion",
             log,
+            background,
         )
         assert (data / "converted" / "scan" / "visus.idx").is_file()
         _wait_for(
-            lambda: image.run(check, as_user=True, **variables).returncode == 0, "health", log
+            lambda: image.run(check, as_user=True, **variables).returncode == 0,
+            "health",
+            log,
+            background,
         )
     finally:
         background.terminate()
@@ -290,7 +303,7 @@ def test_the_api_runs_from_the_image_and_its_health_check_asks_it(
     log = tmp_path / "log"
     api = image.start(services["fastapi"]["command"], log, MONGO_URL=mongo_url)
     try:
-        _wait_for(lambda: image.run(check, as_user=True).returncode == 0, "health", log)
+        _wait_for(lambda: image.run(check, as_user=True).returncode == 0, "health", log, api)
     finally:
         api.terminate()
         api.wait(WAIT_SECONDS)
