@@ -17,6 +17,8 @@ from scientistcloud.errors import (
 from scientistcloud.readers.base import Selection
 from scientistcloud.readers.files import FilePool
 
+_MOST_UNUSED_BYTES = 64 << 20
+
 
 class ScratchPool(FilePool):
     """A `FilePool` that can hold decoded copies; closing it removes them.
@@ -47,13 +49,15 @@ class ScratchPool(FilePool):
             self._folder = tempfile.TemporaryDirectory(prefix="read-", dir=self._selection.scratch)
         self._count += 1
         path = Path(self._folder.name) / f"{self._count}.raw"
-        left = length
+        left, more = length, 0
         try:
             with path.open("xb") as file:
                 for block in blocks:
                     file.write(block[:left])
+                    more += max(0, len(block) - left)
                     left -= min(left, len(block))
-                    if not left:
+                    # Read on to the end, where the checksum is, but not through a bomb.
+                    if more > _MOST_UNUSED_BYTES:
                         break
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -67,12 +67,12 @@ def _renamed(volumes: Sequence[Volume]) -> list[Volume]:
     short = [v.name.rpartition("/")[2] for v in volumes]
     if len(set(short)) < len(short):
         short = [v.name for v in volumes]
-    names: list[str] = []
+    names: dict[str, None] = {}
     for name in short:
         unique, number = name, 2
         while unique in names:
             unique, number = f"{name}_{number}", number + 1
-        names.append(unique)
+        names[unique] = None
     return [replace(v, name=name) for v, name in zip(volumes, names, strict=True)]
 
 
