@@ -23,7 +23,12 @@ def show_as(name: str = BACKGROUND_SERVICE, *, arguments: list[str] | None = Non
         The title.
     """
     words = sys.argv if arguments is None else arguments
-    command = shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
+    command = shlex.join([_program(Path(words[0])), *words[1:]]) if words else ""
     title = f"{name} ({command})" if command else name
     setproctitle.setproctitle(title)
     return title
+
+
+def _program(path: Path) -> str:
+    """The program's name; that of the package where it was started by ``python -m``."""
+    return path.parent.name if path.name == "__main__.py" else path.name
