@@ -302,3 +302,29 @@ def test_without_a_replica_set_it_polls(site: Site, standalone_url: str) -> None
         np.testing.assert_array_equal(elsewhere.read(uuid), samples)
     finally:
         elsewhere.close()
+
+
+def test_deleting_the_document_stops_the_conversion_and_leaves_no_files(site: Site) -> None:
+    uuid, _ = site.stack((64, 512, 512), compression="lzw")
+    site.queue(uuid)
+    service = site.start()
+    child = paused_child(site, service, uuid)
+    site.datasets.delete_one({"uuid": uuid})
+    child.resume()
+    until(lambda: len(processes_of(service)) == 2, 5, site.logs)
+    until(lambda: not (site.converted / uuid).exists(), 5, site.logs)
+    assert len(list((site.upload / uuid).iterdir())) == 64
+
+
+def test_asking_again_while_it_converts_starts_afresh(site: Site) -> None:
+    uuid, samples = site.stack((64, 512, 512), compression="lzw")
+    site.queue(uuid)
+    service = site.start()
+    child = paused_child(site, service, uuid)
+    first = site.find(uuid)["conversion"]["request"]["id"]
+    site.datasets.update_one({"uuid": uuid}, {"$set": {"status": QUEUED}})
+    child.resume()
+    site.wait(uuid, CONVERTING, seconds=10)
+    document = site.wait(uuid, DONE)
+    assert document["conversion"]["request"]["id"] != first
+    np.testing.assert_array_equal(site.read(uuid), samples)

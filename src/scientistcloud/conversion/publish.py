@@ -199,6 +199,8 @@ def close_staging(publication: Publication) -> None:
     """Remove this attempt's staging folder and every generation that nobody can see."""
     shutil.rmtree(publication.staging, ignore_errors=True)
     drop_unpublished(publication.target, publication.staging_root, publication.name)
+    with suppress(OSError):  # not empty, or never made
+        publication.target.rmdir()
 
 
 def drop_unpublished(target: Path, staging_root: Path, name: str) -> None:

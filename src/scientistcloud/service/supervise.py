@@ -244,7 +244,7 @@ def _add_to_log(publication: Publication, outcome: Outcome) -> None:
 def _clean_up_after_deletion(claim: Claim, publication: Publication, around: Surroundings) -> None:
     """Remove what was published if the document was deleted in the last moment."""
     try:
-        if not around.store.exists(claim):
+        if not around.store.exists(claim) and around.store.find(claim.uuid) is None:
             withdraw(publication.target)
     except DatabaseUnavailable:
         log.warning("Cannot tell whether the dataset still exists", dataset=claim.uuid)
