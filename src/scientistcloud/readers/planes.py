@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scientistcloud.grid import Box
-from scientistcloud.readers.base import Concurrency, FieldSpec, SourceSpec
+from scientistcloud.grid import Box, Shape
+from scientistcloud.readers.base import Axis, Concurrency, DatasetSpec, FieldSpec, SourceSpec
 
 Span = tuple[int, int]
 
@@ -26,18 +26,72 @@ class Plane(Protocol):
 
 @dataclass(frozen=True)
 class PlaneField:
-    """The planes of one field.
+    """One field of a `PlaneDataset`.
 
     Attributes
     ----------
+    chunk : tuple of int
+        Rows and columns that are decoded together; (1, 1) where any part can be read by itself.
     plane : callable
         Gives the plane of a timestep and a slice.
-    height : int
-        Rows of a plane.
     """
 
+    name: str
+    dtype: np.dtype[Any]
+    components: int
+    chunk: tuple[int, int]
+    working_bytes: int
     plane: Callable[[int, int], Plane]
+    fill_value: float | int | None = None
+
+
+@dataclass(frozen=True)
+class PlaneDataset:
+    """Fields of planes of one size.
+
+    Attributes
+    ----------
+    depth : int
+        1 for images, which become two-dimensional.
+    axes : tuple of Axis
+        For z, y and x.
+    """
+
+    name: str
+    depth: int
     height: int
+    width: int
+    fields: tuple[PlaneField, ...]
+    timesteps: int = 1
+    axes: tuple[Axis, Axis, Axis] = (Axis("z"), Axis("y"), Axis("x"))
+    times: tuple[float | str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def spec(self, number: int) -> DatasetSpec:
+        """As the world sees it; `number` makes the keys of its fields unique."""
+        shape: Shape = (self.height, self.width)
+        if self.depth > 1:
+            shape = (self.depth, *shape)
+        return DatasetSpec(
+            self.name,
+            shape,
+            self.axes[-len(shape) :],
+            tuple(self._field(f, f"{number}/{i}") for i, f in enumerate(self.fields)),
+            self.timesteps,
+            self.times,
+            self.metadata,
+        )
+
+    def _field(self, planes: PlaneField, key: str) -> FieldSpec:
+        return FieldSpec(
+            key=key,
+            name=planes.name,
+            dtype=planes.dtype,
+            chunks=(1, *planes.chunk) if self.depth > 1 else planes.chunk,
+            components=planes.components,
+            working_bytes=planes.working_bytes,
+            fill_value=planes.fill_value,
+        )
 
 
 class PlaneSource:
@@ -45,8 +99,8 @@ class PlaneSource:
 
     Parameters
     ----------
-    fields : Mapping
-        By `FieldSpec.key`.
+    spec : SourceSpec
+        All but its datasets.
     close : callable
         Closes all files.
     flip : bool
@@ -56,14 +110,19 @@ class PlaneSource:
     def __init__(
         self,
         spec: SourceSpec,
-        fields: Mapping[str, PlaneField],
+        datasets: Sequence[PlaneDataset],
         close: Callable[[], None],
         *,
         flip: bool = False,
         concurrency: Concurrency = Concurrency.THREADS,
     ) -> None:
-        self._spec = spec
-        self._fields = fields
+        specs = tuple(dataset.spec(i) for i, dataset in enumerate(datasets))
+        self._spec = replace(spec, datasets=specs)
+        self._planes = {
+            known.key: (planes.plane, dataset.height)
+            for dataset, spec_of in zip(datasets, specs, strict=True)
+            for planes, known in zip(dataset.fields, spec_of.fields, strict=True)
+        }
         self._close = close
         self._flip = flip
         self._concurrency = concurrency
@@ -78,17 +137,17 @@ class PlaneSource:
 
     def read(self, field: FieldSpec, timestep: int, box: Box, out: NDArray[Any]) -> None:
         """Fill `out`; see `Source.read`."""
-        planes = self._fields[field.key]
+        plane, height = self._planes[field.key]
         lo, hi = box.lo, box.hi
         target = out if field.components > 1 else out[..., np.newaxis]
         if len(lo) == 2:
             lo, hi, target = (0, *lo), (1, *hi), target[np.newaxis]
         rows, columns = (lo[1], hi[1]), (lo[2], hi[2])
         if self._flip:
-            rows = (planes.height - hi[1], planes.height - lo[1])
+            rows = (height - hi[1], height - lo[1])
             target = target[:, ::-1]
         for z in range(lo[0], hi[0]):
-            planes.plane(timestep, z).read(rows, columns, target[z - lo[0]])
+            plane(timestep, z).read(rows, columns, target[z - lo[0]])
 
     def close(self) -> None:
         """Close all files."""

@@ -29,13 +29,12 @@ _AXIS_OF_LABEL = {
     "t": "t", "time": "t", "frame": "t",
     "c": "c", "ch": "c", "channel": "c", "w": "c", "wave": "c",
 }  # fmt: skip
-_TILE = re.compile(r"^(?P<panel>.+)_(?P<col>\d+)_(?P<row>\d+)$")
 _MAX_NAMED = 6
 _MAX_CHANNELS = 8
 
-KINDS = ("depth", "time", "fields", "labels", "words")
+KINDS = ("depth", "time", "fields", "labels", "words", "mosaic")
 """What the parameter ``arrangement`` can say: slices in the order of the names, timesteps, fields,
-labelled numbers (rule 2), or wording (rule 3)."""
+labelled numbers (rule 2), wording (rule 3), or tiles of a mosaic (`mosaic`)."""
 
 
 @dataclass(frozen=True)
@@ -71,23 +70,6 @@ class Arrangement:
         if len(self.names) == 1:
             return ()
         return tuple(k for k in ("depth", "time", "fields") if k != self.kind)
-
-
-@dataclass(frozen=True, slots=True)
-class TileName:
-    """A tile of a mosaic: ``<panel>_<col>_<row>``."""
-
-    panel: str
-    col: int
-    row: int
-
-
-def parse_tile(name: str) -> TileName | None:
-    """The place that a file name gives to a tile; None where it names none."""
-    found = _TILE.match(stem(name).rsplit("/", 1)[-1])
-    if not found:
-        return None
-    return TileName(found["panel"], int(found["col"]), int(found["row"]))
 
 
 def stem(name: str) -> str:

@@ -19,7 +19,8 @@ from scientistcloud.readers.ome import OmeDocument, OmeImage, PlaneRun, parse_om
 from scientistcloud.readers.tiff_ifd import Directory, TiffBytes
 from scientistcloud.readers.tiff_keyframe import Keyframe
 from scientistcloud.readers.tiff_pages import Page
-from scientistcloud.readers.tiff_series import Series, TiffScanner
+from scientistcloud.readers.tiff_scan import TiffScanner
+from scientistcloud.readers.tiff_series import Series
 
 _UUID = re.compile(r'\bUUID\s*=\s*"([^"]+)"')
 _COMPANION = ".companion.ome"

@@ -2,44 +2,43 @@
 
 The rules for several files:
 
-1. All of one page: one image each, arranged by their names (`sequence`).
+1. All of one page: one image each, arranged by their names (`sequence`); with the sensor TIFF RGB
+   and names of tiles, a mosaic (`mosaic`).
 2. All of several pages: a volume each; the files in natural order are timesteps.
 3. Some of one page, some of several: refused as ambiguous.
+
+The parameter ``arrangement`` says otherwise, ``files`` picks some of the files.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scientistcloud.errors import AmbiguousFormat, InvalidOptions, UnlikeSlices
-from scientistcloud.readers.base import (
-    Choice,
-    DatasetSpec,
-    FieldSpec,
-    Selection,
-    Sensor,
-    Source,
-    SourceSpec,
-)
+from scientistcloud.readers.base import Choice, Selection, Sensor, Source, SourceSpec
 from scientistcloud.readers.files import FilePool
-from scientistcloud.readers.planes import Plane, PlaneField, PlaneSource
+from scientistcloud.readers.mosaic import are_tiles, lay_out
+from scientistcloud.readers.output_names import output_name
+from scientistcloud.readers.planes import PlaneDataset, PlaneSource
 from scientistcloud.readers.sequence import Arrangement, arrange
-from scientistcloud.readers.tiff_axes import PlaneGrid, arrange_planes
-from scientistcloud.readers.tiff_keyframe import Keyframe
-from scientistcloud.readers.tiff_meta import Description, describe_tiff
+from scientistcloud.readers.tiff_axes import arrange_planes
+from scientistcloud.readers.tiff_groups import (
+    Group,
+    check_alike,
+    check_arranged,
+    group_dataset,
+    group_series,
+    mosaic_dataset,
+)
+from scientistcloud.readers.tiff_meta import describe_tiff
 from scientistcloud.readers.tiff_ome import find_ome_sets, is_companion
 from scientistcloud.readers.tiff_pages import PageReader
-from scientistcloud.readers.tiff_planes import TiffPlane, native_chunks, working_bytes
-from scientistcloud.readers.tiff_series import Series, TiffScanner
-
-_FIELD_NAME = "data"
+from scientistcloud.readers.tiff_scan import TiffScanner
+from scientistcloud.readers.tiff_series import Series
 
 
 def open_tiff(files: Sequence[Path], selection: Selection) -> Source:
@@ -58,30 +57,12 @@ def open_tiff(files: Sequence[Path], selection: Selection) -> Source:
         raise
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Series that together make up one dataset.
-
-    Attributes
-    ----------
-    series : sequence of Series
-        All alike.
-    grid : PlaneGrid
-        Numbers its planes through all the series.
-    """
-
-    name: str
-    series: Sequence[Series]
-    grid: PlaneGrid
-    description: Description
-
-
 class _Opening:
     """The opening of one source."""
 
     def __init__(self, pool: FilePool, selection: Selection) -> None:
         self._pool = pool
-        self._selection = selection
+        self._sensor = selection.sensor
         self._parameters = selection.parameters
         self._scanner = TiffScanner(
             pool, as_components=self._parameters.get("samples") == "components"
@@ -106,7 +87,7 @@ class _Opening:
         main = {name: series[0] for name, series in scanned.items()}
         single = [name for name, series in main.items() if series.planes == 1]
         if len(single) == len(main):
-            return self._stack(main)
+            return self._mosaics(main) if self._is_mosaic(main) else self._stack(main)
         if single:
             multi = next(name for name in main if name not in set(single))
             raise AmbiguousFormat(
@@ -130,16 +111,17 @@ class _Opening:
         return scanned
 
     def _single(self, name: str, found: Sequence[Series]) -> Source:
-        groups = []
+        groups: list[Group] = []
         for i, series in enumerate(found):
-            label = "" if i == 0 else series.name or f"series {i}"
-            groups.append(self._group_of(label, {name: series}, Arrangement((name,))))
+            taken = [group.name for group in groups]
+            label = output_name(series.name or f"series_{i}", taken) if i else ""
+            groups.append(self._group(label, {name: series}, Arrangement((name,))))
         title = "TIFF image" if found[0].planes == 1 else "multi-page TIFF"
-        return self._source(title, groups)
+        return self._grouped(title, groups)
 
     def _volumes(self, main: dict[str, Series]) -> Source:
         first_name, first = next(iter(main.items()))
-        self._check_alike(main)
+        check_alike(main)
         for name, series in main.items():
             if (series.axes, series.shape) != (first.axes, first.shape):
                 raise UnlikeSlices(
@@ -149,41 +131,44 @@ class _Opening:
         if "arrangement" not in self._parameters:
             arranged = replace(arranged, rule="files of several pages each are timesteps")
         self._choose(arranged)
-        return self._source("multi-page TIFF series", [self._group_of("", main, arranged)])
+        return self._grouped("multi-page TIFF series", [self._group("", main, arranged)])
 
     def _stack(self, main: dict[str, Series]) -> Source:
         arranged = arrange(list(main), self._parameters.get("arrangement"))
-        self._check_shapes(main, arranged)
+        check_arranged(main, arranged)
         self._notes += arranged.notes
         self._choose(arranged)
-        return self._source("TIFF stack", [self._group_of("", main, arranged)])
+        return self._grouped("TIFF stack", [self._group("", main, arranged)])
+
+    def _is_mosaic(self, names: Iterable[str]) -> bool:
+        wanted = self._parameters.get("arrangement")
+        if wanted is None:
+            return self._sensor is Sensor.TIFF_RGB and are_tiles(names)
+        return bool(wanted == "mosaic")
+
+    def _mosaics(self, main: dict[str, Series]) -> Source:
+        check_alike(main, sizes=False)
+        sizes = {n: s.keyframe.format.shape[2:4] for n, s in main.items()}
+        datasets: list[PlaneDataset] = []
+        for mosaic in lay_out(sizes):
+            name = output_name(mosaic.panel, [d.name for d in datasets]) if datasets else ""
+            datasets.append(mosaic_dataset(name, mosaic, main, self._reader))
+            self._notes += mosaic.notes
+        rule = "the files are named like tiles, <panel>_<col>_<row>"
+        self._choices.append(Choice("arrangement", "mosaic", rule, ("depth", "time", "fields")))
+        first = next(iter(main.values()))
+        self._notes += first.notes
+        metadata = describe_tiff(self._pool, first).metadata
+        return self._source("TIFF mosaic", datasets, [s.path for s in main.values()], metadata)
 
     def _choose(self, arranged: Arrangement) -> None:
-        self._choices.append(
-            Choice("arrangement", arranged.kind, arranged.rule, arranged.alternatives)
-        )
+        alternatives = arranged.alternatives
+        if are_tiles(arranged.names):
+            alternatives += ("mosaic",)
+        self._choices.append(Choice("arrangement", arranged.kind, arranged.rule, alternatives))
 
-    def _check_shapes(self, main: dict[str, Series], arranged: Arrangement) -> None:
-        """Slices of a field must be alike; fields may differ in their type only."""
-        per_field = len(arranged.names) // len(arranged.fields)
-        if len(arranged.fields) == 1:
-            self._check_alike(main)
-            return
-        for first in range(0, len(arranged.names), per_field):
-            self._check_alike({n: main[n] for n in arranged.names[first : first + per_field]})
-        sizes = {n: main[n].keyframe.shown[0] for n in arranged.names}
-        if len(set(sizes.values())) > 1 or main.keys() != sizes.keys():
-            described = ", ".join(f"{n} ({_kind(main[n].keyframe)})" for n in list(main)[:6])
-            raise AmbiguousFormat(
-                f"The images differ in name and size, so they seem unrelated: {described}.",
-                remedy="Upload each as a dataset of its own, or name one with the parameter "
-                "'files' (for instance files=" + arranged.names[0] + ").",
-            )
-
-    def _group_of(self, name: str, members: Mapping[str, Series], arranged: Arrangement) -> _Group:
-        """One dataset: the files as `arranged`, and in each of them its own planes."""
-        series = [members[n] for n in arranged.names]
-        first = series[0]
+    def _group(self, name: str, members: Mapping[str, Series], arranged: Arrangement) -> Group:
+        first = members[arranged.names[0]]
         description = describe_tiff(self._pool, first)
         grid = arrange_planes(
             first.axes,
@@ -192,88 +177,36 @@ class _Opening:
             channels=first.channels or description.channels,
         )
         self._choices += grid.choices
-        files = np.arange(len(series)).reshape(
-            len(arranged.fields), arranged.timesteps, arranged.depth
-        )
-        # Axes of the files are slower than those within a file: field, time and depth alike.
-        numbers = np.add.outer(files * first.planes, grid.planes).transpose(0, 3, 1, 4, 2, 5)
-        outer, inner = files.shape, grid.planes.shape
-        planes = numbers.reshape([a * b for a, b in zip(outer, inner, strict=True)])
-        labels = tuple(
-            " ".join(word for word in pair if word)
-            for pair in itertools.product(arranged.fields, grid.labels)
-        )
-        return _Group(name, series, PlaneGrid(planes, labels), description)
+        return group_series(name, members, arranged, grid, description)
 
-    def _check_alike(self, main: dict[str, Series]) -> None:
-        """All files must show alike: UnlikeSlices names the odd one."""
-        kinds: dict[Any, list[str]] = {}
-        for name, series in main.items():
-            kinds.setdefault(series.keyframe.shown, []).append(name)
-        if len(kinds) == 1:
-            return
-        odd = min(kinds.values(), key=len)
-        usual = max((names for names in kinds.values() if names is not odd), key=len)
-        raise UnlikeSlices(
-            f"{odd[0]} is {_kind(main[odd[0]].keyframe)}, unlike {usual[0]}, "
-            f"which is {_kind(main[usual[0]].keyframe)}."
-        )
-
-    def _source(self, title: str, groups: Sequence[_Group]) -> Source:
-        datasets, fields = [], {}
-        for number, group in enumerate(groups):
-            dataset, planes = self._dataset(number, group)
-            datasets.append(dataset)
-            fields.update(planes)
-            self._notes += [n for s in group.series[:1] for n in s.notes]
+    def _grouped(self, title: str, groups: Sequence[Group]) -> Source:
+        for group in groups:
+            self._notes += group.series[0].notes
             self._notes += group.description.notes
-        inputs = dict.fromkeys(s.path for group in groups for s in group.series)
-        spec = SourceSpec(
+        return self._source(
             title,
-            tuple(datasets),
-            tuple(inputs),
-            tuple(self._choices),
-            tuple(dict.fromkeys(self._notes)),
+            [group_dataset(g, self._reader, is_main=i == 0) for i, g in enumerate(groups)],
+            [path for group in groups for s in group.series for path in s.files],
             groups[0].description.metadata,
         )
-        flip = self._selection.sensor is Sensor.TIFF_RGB
-        return PlaneSource(spec, fields, self._pool.close, flip=flip)
 
-    def _dataset(self, number: int, group: _Group) -> tuple[DatasetSpec, dict[str, PlaneField]]:
-        _, timesteps, depth = group.grid.planes.shape
-        _, _, height, width, _ = group.series[0].keyframe.format.shape
-        specs, planes = [], {}
-        for f, label in enumerate(group.grid.labels):
-            keyframe = group.series[group.grid.planes[f, 0, 0] // group.series[0].planes].keyframe
-            for band in range(keyframe.bands):
-                words = [label, f"band {band + 1}" if keyframe.bands > 1 else ""]
-                key = f"{number}/{f}/{band}"
-                name = " ".join(word for word in words if word) or _FIELD_NAME
-                specs.append(_field(key, name, keyframe, depth, group.description))
-                planes[key] = PlaneField(self._lookup(group, f, band), height)
-        shape = (depth, height, width) if depth > 1 else (height, width)
-        dataset = DatasetSpec(
-            group.name,
-            shape,
-            group.description.axes[-len(shape) :],
-            tuple(specs),
-            timesteps,
-            metadata=group.description.metadata if number else {},
+    def _source(
+        self,
+        title: str,
+        datasets: Sequence[PlaneDataset],
+        inputs: Iterable[Path],
+        metadata: Mapping[str, Any],
+    ) -> Source:
+        spec = SourceSpec(
+            title,
+            (),
+            tuple(dict.fromkeys(inputs)),
+            tuple(dict.fromkeys(self._choices)),
+            tuple(dict.fromkeys(self._notes)),
+            metadata,
         )
-        return dataset, planes
-
-    def _lookup(self, group: _Group, f: int, band: int) -> Any:
-        numbers, series = group.grid.planes[f], group.series
-        per_file, reader = series[0].planes, self._reader
-
-        def plane(timestep: int, z: int) -> Plane:
-            file, number = divmod(int(numbers[timestep, z]), per_file)
-            member = series[file]
-            depth = member.keyframe.format.shape[1]
-            page = member.pages[number // depth]
-            return TiffPlane(reader, member.keyframe, page, number % depth, band)
-
-        return plane
+        flip = self._sensor is Sensor.TIFF_RGB
+        return PlaneSource(spec, datasets, self._pool.close, flip=flip)
 
 
 def select_files(names: Sequence[str], pattern: object) -> list[str]:
@@ -286,29 +219,7 @@ def select_files(names: Sequence[str], pattern: object) -> list[str]:
     """
     if pattern is None:
         return list(names)
-    found = [n for n in names if fnmatch.fnmatchcase(n, str(pattern))]
+    found = [n for n in names if n == pattern or fnmatch.fnmatchcase(n, str(pattern))]
     if not found:
         raise InvalidOptions(f"The parameter files={pattern!r} fits none of the files.")
     return found
-
-
-def _field(
-    key: str, name: str, keyframe: Keyframe, depth: int, description: Description
-) -> FieldSpec:
-    rows, columns = native_chunks(keyframe)
-    return FieldSpec(
-        key=key,
-        name=name,
-        dtype=keyframe.color.dtype,
-        chunks=(1, rows, columns) if depth > 1 else (rows, columns),
-        components=keyframe.color.components,
-        working_bytes=working_bytes(keyframe),
-        fill_value=description.fill_value,
-    )
-
-
-def _kind(keyframe: Keyframe) -> str:
-    (depth, height, width), dtype, components, bands = keyframe.shown
-    samples = components * bands
-    deep = f" x {depth}" if depth > 1 else ""
-    return f"{width} x {height}{deep} {dtype}" + (f"[{samples}]" if samples > 1 else "")
