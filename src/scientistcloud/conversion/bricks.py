@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from scientistcloud.grid import Box, Shape, ceil_div
 from scientistcloud.idx.blocks import BlockLayout
@@ -23,11 +24,17 @@ DOUBLE_BYTES = 96 << 20
 MAX_AMPLIFICATION = 1.05
 """How many times its size may be decoded of a chunked source, at most."""
 
+SMALL_BYTES = 4 << 20
+"""A field that is whole within this is one brick, without looking further."""
+
 PIECE_BYTES = 1 << 20
 """About so much is read by one call."""
 
 _RUN_SECONDS = 8e-6
 _CARRY_SECONDS_PER_BYTE = 1 / 2e9
+_ALONE_SECONDS_PER_BYTE = 1 / 2e9
+"""Threads wait at the end of each brick where there is no second one."""
+
 _MAX_FIRST_LEVELS = 4
 
 
@@ -47,7 +54,7 @@ class Bricks:
     sample_bytes: int
     copies: tuple[int, ...]
 
-    @property
+    @cached_property
     def stage_bytes(self) -> tuple[int, ...]:
         """Of each stage, the bytes of its largest brick."""
         c = self.cascade
@@ -56,6 +63,46 @@ class Bricks:
     @property
     def memory_bytes(self) -> int:
         return sum(n * b for n, b in zip(self.copies, self.stage_bytes, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """The figures of a cascade that is not made yet.
+
+    Attributes
+    ----------
+    brick : Shape
+        Exponents of the first stage's brick.
+    seconds : float
+        What it costs beside the compression: calls to read, samples carried on, waiting.
+    """
+
+    brick: Shape
+    first_levels: int
+    levels: int
+    copies: tuple[int, ...]
+    memory_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """What is to be read: passed around while candidates are weighed."""
+
+    layout: BlockLayout
+    shape: Shape
+    sample_bytes: int
+    chunks: Shape
+    budget_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        return math.prod(self.shape) * self.sample_bytes
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether any box can be read by itself."""
+        return all(c == 1 for c in self.chunks[:-1]) and self.chunks[-1] in (1, self.shape[-1])
 
 
 def choose_bricks(
@@ -68,63 +115,92 @@ def choose_bricks(
     Bricks
         No chunk is decoded more than `MAX_AMPLIFICATION` times its size, on the whole.
     """
-    whole = _double(
-        Bricks(plan_cascade(layout, shape, layout.bitmask.exponents, 1, 1), sample_bytes, ()),
-        MODEST_BYTES,
-    )
-    small = len(whole.cascade.stages) == 1 or whole.memory_bytes <= min(4 << 20, budget_bytes)
-    if small and whole.memory_bytes <= budget_bytes:
-        return whole
-    candidates = [
-        Bricks(cascade, sample_bytes, (1,) * len(cascade.stages))
-        for cascade in _cascades(layout, shape, chunks)
-    ]
-    fitting = [c for c in candidates if c.memory_bytes <= budget_bytes]
-    if not fitting:
+    grid = _Grid(layout, shape, sample_bytes, chunks, budget_bytes)
+    whole = _weigh(grid, layout.bitmask.exponents, len(shape), len(shape))
+    if grid.total_bytes <= SMALL_BYTES and whole is not None:
+        return _bricks(grid, whole)
+    candidates = list(_candidates(grid, len(shape))) or list(_candidates(grid, 1))
+    if not candidates:
         return None
-    doubled = [_double(c, min(budget_bytes, DOUBLE_BYTES)) for c in fitting]
-    modest = [c for c in doubled if c.memory_bytes <= MODEST_BYTES]
-    if modest:
-        return min(modest, key=_seconds)
-    return min(doubled, key=lambda c: c.memory_bytes / min(c.copies[0], 2))
+    modest = [c for c in candidates if c.memory_bytes <= MODEST_BYTES]
+    best = min(modest, key=lambda c: c.seconds) if modest else min(candidates, key=_single_bytes)
+    return _bricks(grid, best)
 
 
-def _double(bricks: Bricks, budget_bytes: int) -> Bricks:
-    """A second brick for every stage that can have one, the first stage before the others."""
-    sizes = bricks.stage_bytes
-    copies = [1] * len(sizes)
-    total = sum(sizes)
-    for i, size in enumerate(sizes[:-1] or sizes):
-        if total + size <= budget_bytes:
-            copies[i], total = 2, total + size
-    return Bricks(bricks.cascade, bricks.sample_bytes, tuple(copies))
+def _single_bytes(candidate: _Candidate) -> float:
+    """Memory, where overlap is worth as much again."""
+    return candidate.memory_bytes / candidate.copies[0]
 
 
-def _seconds(bricks: Bricks) -> float:
-    """What these bricks cost beside the compression: calls to read, samples carried on."""
-    cascade = bricks.cascade
-    total_bytes = math.prod(cascade.shape) * bricks.sample_bytes
-    run = bricks.sample_bytes
-    for extent, n in zip(reversed(cascade.stages[0].brick), reversed(cascade.shape), strict=True):
-        run *= min(extent, n)
-        if extent < n:
-            break
-    carried = sum(total_bytes / math.prod(s.carry_stride) for s in cascade.stages if not s.is_last)
-    alone = 0.0 if bricks.copies[0] > 1 else 0.1 * total_bytes / 2e8
-    return total_bytes / run * _RUN_SECONDS + carried * _CARRY_SECONDS_PER_BYTE + alone
+def _bricks(grid: _Grid, chosen: _Candidate) -> Bricks:
+    cascade = plan_cascade(
+        grid.layout, grid.shape, chosen.brick, chosen.first_levels, chosen.levels
+    )
+    return Bricks(cascade, grid.sample_bytes, chosen.copies)
 
 
-def _cascades(layout: BlockLayout, shape: Shape, chunks: Shape) -> Iterator[Cascade]:
-    """Candidates: for each number of first levels, bricks grown along rows or to whole chunks."""
-    any_box = all(c == 1 for c in chunks[:-1]) and chunks[-1] in (1, shape[-1])
-    exponents = layout.bitmask.exponents
+def _candidates(grid: _Grid, levels: int) -> Iterator[_Candidate]:
+    """For each number of first levels, bricks grown along rows or to whole chunks, that fit."""
+    layout = grid.layout
     for first_levels in range(1, _MAX_FIRST_LEVELS + 1):
         next_cut = max(layout.bits_per_block, layout.bitmask.length - first_levels)
         brick = smallest_cell(layout, next_cut)
-        grown = _grow_rows(brick, exponents) if any_box else iter([_grow(brick, shape, chunks)])
-        for candidate in grown:
-            if amplification(shape, candidate, chunks) <= MAX_AMPLIFICATION:
-                yield plan_cascade(layout, shape, candidate, first_levels, len(shape))
+        grown = (
+            _grow_rows(brick, layout.bitmask.exponents)
+            if grid.is_raw
+            else iter([_grow(brick, grid.shape, grid.chunks)])
+        )
+        for wider in grown:
+            candidate = _weigh(grid, wider, first_levels, levels)
+            if candidate is None:
+                break
+            yield candidate
+
+
+def _weigh(grid: _Grid, brick: Shape, first_levels: int, levels: int) -> _Candidate | None:
+    """The figures for a first brick of `brick` (exponents); None where it does not fit."""
+    sizes: list[int] = []
+    carried, cut = 0.0, grid.layout.bitmask.length
+    current, lowest = brick, grid.layout.bits_per_block
+    counts, finest = grid.layout.bitmask.counts, grid.layout.bitmask.length
+    while cut > lowest:
+        next_cut = max(lowest, cut - (levels if sizes else first_levels))
+        current = tuple(map(max, current, smallest_cell(grid.layout, next_cut)))
+        sizes.append(_held_bytes(grid, current, counts(cut + 1, finest)))
+        carried += grid.total_bytes / 2 ** (finest - next_cut)
+        cut = next_cut
+    sizes.append(_held_bytes(grid, grid.layout.bitmask.exponents, counts(cut + 1, finest)))
+    total = sum(sizes)
+    if total > grid.budget_bytes:
+        return None
+    copies = [1] * len(sizes)
+    room = min(grid.budget_bytes, DOUBLE_BYTES)
+    for i, size in enumerate(sizes[:-1] or sizes):
+        if total + size <= room:
+            copies[i], total = 2, total + size
+    seconds = carried * _CARRY_SECONDS_PER_BYTE
+    seconds += grid.total_bytes / _run_bytes(grid, brick) * _RUN_SECONDS
+    if copies[0] == 1:
+        seconds += grid.total_bytes * _ALONE_SECONDS_PER_BYTE
+    return _Candidate(brick, first_levels, levels, tuple(copies), total, seconds)
+
+
+def _held_bytes(grid: _Grid, brick: Shape, stride: Shape) -> int:
+    """Of the largest brick, with a stride; both in exponents."""
+    size = grid.sample_bytes
+    for b, s, n in zip(brick, stride, grid.shape, strict=True):
+        size *= ceil_div(min(1 << b, n), 1 << s)
+    return size
+
+
+def _run_bytes(grid: _Grid, brick: Shape) -> int:
+    """How much of a brick lies in one piece in a row-major file."""
+    run = grid.sample_bytes
+    for b, n in zip(reversed(brick), reversed(grid.shape), strict=True):
+        run *= min(1 << b, n)
+        if 1 << b < n:
+            break
+    return run
 
 
 def _grow_rows(brick: Shape, exponents: Shape) -> Iterator[Shape]:

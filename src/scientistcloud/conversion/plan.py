@@ -263,9 +263,14 @@ def _plan_field(
 def _refuse(
     field: FieldSpec, spec: DatasetSpec, layout: IdxLayout, options: ConversionOptions, budget: int
 ) -> NoReturn:
-    need = budget
+    need = 2 * budget
     while _plan_field(field, 0, spec, layout, 1, need) is None:
-        need += max(1 << 20, need // 8)
+        need *= 2
+    step = need // 4
+    while step > max(1 << 20, need // 64):
+        if _plan_field(field, 0, spec, layout, 1, need - step) is not None:
+            need -= step
+        step //= 2
     limit = options.memory_limit_bytes
     chunk = "x".join(map(str, reversed(field.chunks)))
     raise ResourceLimit(

@@ -18,6 +18,9 @@ from scientistcloud.idx.header import IdxHeader
 BITS_PER_BLOCK = 16
 """OpenVisus's own default."""
 
+BLOCK_BYTES = 512 << 10
+"""Blocks of wide samples (vectors of floats) hold fewer of them, to stay within this."""
+
 ARCO_BYTES = 1 << 20
 """A request to an object store should bring about this much."""
 
@@ -138,8 +141,8 @@ def plan_layout(
     )
     bitmask = Bitmask.from_dims(shape)
     largest = max(f.sample_bytes for f in idx_fields)
-    wanted = (ARCO_BYTES // largest).bit_length() - 1 if arco else BITS_PER_BLOCK
-    bits = min(max(1, wanted), bitmask.length)
+    wanted = ((ARCO_BYTES if arco else BLOCK_BYTES) // largest).bit_length() - 1
+    bits = min(max(1, wanted if arco else min(wanted, BITS_PER_BLOCK)), bitmask.length)
     return IdxLayout(
         shape=shape,
         fields=idx_fields,
