@@ -20,7 +20,8 @@ from scientistcloud.grid import Shape
 from scientistcloud.readers.attributes import json_value, text
 from scientistcloud.readers.hdf5_files import Hdf5Files, Place, translated
 from scientistcloud.readers.hdf5_storage import Storage, check_storage
-from scientistcloud.readers.hdf5_types import Member, is_unshowable, members
+from scientistcloud.readers.hdf5_types import Member, members
+from scientistcloud.readers.numeric_types import is_unshowable
 
 _MAX_OBJECTS = 200_000
 _MAX_DESCRIBED = 5_000

@@ -26,8 +26,8 @@ from scientistcloud.errors import (
 )
 from scientistcloud.readers.base import Choice
 from scientistcloud.readers.hdf5_catalogue import Catalogue, StoredArray
-from scientistcloud.readers.hdf5_types import is_unshowable
 from scientistcloud.readers.nexus import PlotGroup, children, default_plot, nx_class, plot_group
+from scientistcloud.readers.numeric_types import is_unshowable
 
 NEXUS_4D_ROLES = ("Xs", "Ys", "presample", "postsample")
 _MAX_ALTERNATIVES = 20

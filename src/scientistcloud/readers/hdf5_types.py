@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from h5py import h5t
 
+from scientistcloud.readers.numeric_types import numeric_dtype
+
 MAX_COMPONENTS = 4
 """Vectors up to this long are components of one field; of longer ones each element is a field."""
 _MAX_ELEMENT_FIELDS = 64
@@ -57,26 +59,6 @@ class Member:
             outer.insert(name.encode("utf-8", "surrogateescape"), 0, inner)
             inner = outer
         return inner
-
-
-def numeric_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
-    """The dtype of the output for stored numbers of `dtype`; None where viewers cannot show it.
-
-    Booleans become uint8; enumerations already have the integer that they are stored as; complex
-    numbers and long doubles have no place in IDX.
-    """
-    if dtype.kind == "b":
-        return np.dtype("u1")
-    if dtype.kind in "iu" and dtype.itemsize <= 8:
-        return dtype.newbyteorder("=")
-    if dtype.kind == "f" and dtype.itemsize in (2, 4, 8):
-        return dtype.newbyteorder("=")
-    return None
-
-
-def is_unshowable(dtype: np.dtype[Any]) -> bool:
-    """Whether samples of `dtype` are numbers that cannot be shown: complex, or over 64 bit."""
-    return dtype.base.kind in "biufc" and numeric_dtype(dtype.base) is None
 
 
 def members(dtype: np.dtype[Any], path: tuple[str, ...] = ()) -> list[Member]:
