@@ -9,7 +9,9 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -45,6 +47,26 @@ def count(url: str) -> int:
 def insert(url: str) -> None:
     with connect(url) as client:
         client.d.c.insert_one({})
+
+
+@contextmanager
+def a_stranger(port: int) -> Iterator[None]:
+    """Another program on this port, which hangs up on everybody."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+
+        def hang_up() -> None:
+            with suppress(OSError):  # until the listener is shut down
+                while True:
+                    listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
 
 
 @pytest.fixture
@@ -97,15 +119,11 @@ def test_a_taken_port_is_given_up_for_another(home: Path) -> None:
     """A replica set under a new address becomes primary only when it is reconfigured by force."""
     with EmbeddedMongo(home) as url:
         insert(url)
-    with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", int((home / "mongodb.port").read_text())))
-        other.listen()
-        with EmbeddedMongo(home) as moved:
-            assert moved != url
-            assert count(moved) == 1
-            with connect(moved) as client, client.d.c.watch():
-                insert(moved)
+    with a_stranger(int((home / "mongodb.port").read_text())), EmbeddedMongo(home) as moved:
+        assert moved != url
+        assert count(moved) == 1
+        with connect(moved) as client, client.d.c.watch():
+            insert(moved)
     with EmbeddedMongo(home) as again:
         assert again == moved
 

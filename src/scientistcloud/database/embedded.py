@@ -37,6 +37,7 @@ SET_NAME = "scientistcloud"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 NOT_YET_INITIALIZED = 94
+ALREADY_INITIALIZED = 23
 INVALID_REPLICA_SET_CONFIG = 93
 
 
@@ -171,17 +172,20 @@ class EmbeddedMongo:
 
     def _become_primary(self, port: int) -> None:
         deadline = time.monotonic() + START_SECONDS
+        member, reason = f"127.0.0.1:{port}", "it is no primary"
         with _client(port) as client:
             while time.monotonic() < deadline:
-                with suppress(AutoReconnect):
+                # It may be busy for half a minute asking whoever has its former port who that is.
+                try:
                     hello = client.admin.command("hello")
-                    member = f"127.0.0.1:{port}"
                     if hello.get("isWritablePrimary") and hello.get("me") == member:
                         return
                     _configure(client, member)
+                except (AutoReconnect, OperationFailure) as error:
+                    reason = str(error)[:200]
                 time.sleep(0.02)
         raise DatabaseUnavailable(
-            f"The embedded MongoDB did not become ready in {START_SECONDS:.0f} s.",
+            f"The embedded MongoDB was not ready in {START_SECONDS:.0f} s: {reason}.",
             remedy=f"See {self.home / 'mongodb.log'}.",
         )
 
@@ -211,7 +215,9 @@ def _configure(client: MongoClient[dict[str, Any]], member: str) -> None:
     except OperationFailure as error:
         if error.code == NOT_YET_INITIALIZED:
             members = [{"_id": 0, "host": member}]
-            client.admin.command("replSetInitiate", {"_id": SET_NAME, "members": members})
+            config = {"_id": SET_NAME, "members": members}
+            # Just started, it may not yet have read that it is initialized.
+            client.admin.command("replSetInitiate", config, allowable_errors=[ALREADY_INITIALIZED])
             return
         if error.code != INVALID_REPLICA_SET_CONFIG:
             raise
