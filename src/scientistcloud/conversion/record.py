@@ -1,7 +1,7 @@
 """What is kept of a conversion: ``metadata.json`` for portals and programs, a log for people.
 
-``metadata.json`` (its schema is in ``docs/metadata.md``) holds what the source says of itself, how it
-was understood, what was made of it and by what. Under ``provenance`` it is an RO-Crate 1.1 graph.
+``metadata.json`` (schema: ``docs/metadata.md``) holds what the source says of itself, how it was
+understood, what was made of it and by what. Under ``provenance`` it is an RO-Crate 1.1 graph.
 """
 
 from __future__ import annotations
