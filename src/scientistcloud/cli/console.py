@@ -18,6 +18,7 @@ from scientistcloud.errors import (
     ConversionError,
     DeploymentError,
     InternalError,
+    InvalidIdentity,
     InvalidOptions,
     ResourceLimit,
     Stopped,
@@ -35,7 +36,7 @@ _SECOND_LIMITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 def exit_status(error: ConversionError) -> int:
     """How a command ends that met `error`."""
-    if isinstance(error, InvalidOptions | BadSettings):
+    if isinstance(error, InvalidOptions | InvalidIdentity | BadSettings):
         return WRONG_USAGE
     return TRY_AGAIN_LATER if isinstance(error, TransientError | DeploymentError) else FAILED
 

@@ -24,6 +24,7 @@ from scientistcloud.cli.serving import serving
 from scientistcloud.database.embedded import default_home
 from scientistcloud.datasets.document import DatasetStatus
 from scientistcloud.datasets.overview import describe
+from scientistcloud.datasets.services import alive_services
 from scientistcloud.datasets.upload import Upload
 from scientistcloud.errors import (
     AttemptTimedOut,
@@ -39,6 +40,7 @@ from scientistcloud.service.title import show_as
 app = command_app()
 
 _LOOK_SECONDS = 0.02
+_START_SECONDS = 60.0
 _LONGEST_SECONDS = 300.0
 _ENDED = (
     DatasetStatus.DONE.value,
@@ -120,20 +122,22 @@ def _demonstrate(
     """Make a dataset, have it converted, look at the result; what came of it."""
     url = place.settings.mongo_url
     tell(f"MongoDB is running: {url.get_secret_value() if url else ''}")
-    volume = make_phantom()
     uuid = str(uuids.uuid4())
-    started = time.monotonic()
     upload = place.settings.in_data_dir / uuid
-    _queue(uuid, volume, upload, place, tell)
-    _follow(uuid, place, interrupt, tell)
-    seconds = time.monotonic() - started
+    tell("Making a computed tomography ...")
+    volume = make_phantom()
+    _await_service(place, interrupt)
+    tell(f"The service is running: ps aux | grep BackgroundService\n\nDataset {uuid}")
+    steps = Steps(tell)
+    _queue(uuid, volume, upload, place, steps)
+    _follow(uuid, place, interrupt, steps)
     path = place.settings.out_data_dir / uuid / "visus.idx"
     _compare(path, volume, folder.preview)
     summary = {
         "uuid": uuid,
         "status": DatasetStatus.DONE.value,
         "identical": True,
-        "seconds": round(seconds, 3),
+        "seconds": round(steps.seconds, 3),
         "path": str(path),
         "preview": str(folder.preview),
         "upload": str(upload),
@@ -145,13 +149,38 @@ def _demonstrate(
     return summary
 
 
-def _queue(
-    uuid: str,
-    volume: NDArray[np.uint16],
-    folder: Path,
-    place: Place,
-    tell: Callable[[str], None],
-) -> None:
+def _await_service(place: Place, interrupt: Interrupt) -> None:
+    """Wait until the service can convert, so that the times shown are those of a running one."""
+    deadline = time.monotonic() + _START_SECONDS
+    while not alive_services(place.database):
+        if interrupt.wait(_LOOK_SECONDS):
+            raise Stopped
+        if time.monotonic() > deadline:
+            raise AttemptTimedOut(f"The service did not start within {_START_SECONDS:.0f} s.")
+
+
+class Steps:
+    """What is told of the dataset: a line for each change, with the time since the first one."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._started = time.monotonic()
+        self._shown: tuple[Any, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def show(self, status: Any, progress: float | None, message: Any) -> None:
+        """Tell it if it differs from what was told last."""
+        state = (status, progress, message)
+        if state != self._shown:
+            self._shown = state
+            percent = f"{progress or 0:.0f} %"
+            self._tell(f"  {self.seconds:5.2f} s  {status:17} {percent:>5}  {message or ''}")
+
+
+def _queue(uuid: str, volume: NDArray[np.uint16], folder: Path, place: Place, steps: Steps) -> None:
     document = {
         "uuid": uuid,
         "name": "Demonstration: a made-up computed tomography",
@@ -163,34 +192,28 @@ def _queue(
     upload = Upload(place.store, place.collection, document)
     queued = False
     try:
-        number = write_stack(volume, folder)
-        tell(f"Made {number} TIFF files ({size_text(volume.nbytes)}) in {folder}\n")
+        files = f"{len(volume)} TIFF files, {size_text(volume.nbytes)}"
+        steps.show(DatasetStatus.UPLOADING.value, 0, files)
+        write_stack(volume, folder)
         queued = upload.queue()
     finally:
         if not queued:
             upload.abandon()
 
 
-def _follow(uuid: str, place: Place, interrupt: Interrupt, tell: Callable[[str], None]) -> None:
+def _follow(uuid: str, place: Place, interrupt: Interrupt, steps: Steps) -> None:
     """Tell each change of status and progress until the conversion has ended."""
-    started = time.monotonic()
-    shown: tuple[Any, ...] = ()
     while True:
         document = place.store.find(uuid)
         if document is None:
             raise SourceNotFound("Somebody removed the dataset.")
         now = describe(place.collection, document)
-        state = (now["status"], now["progress"], now["message"])
-        if state != shown:
-            shown = state
-            percent = f"{now['progress'] or 0:.0f} %"
-            seconds = time.monotonic() - started
-            tell(f"  {seconds:5.2f} s  {now['status']:17} {percent:>5}  {now['message'] or ''}")
+        steps.show(now["status"], now["progress"], now["message"])
         if now["status"] in _ENDED:
             break
         if interrupt.wait(_LOOK_SECONDS):
             raise Stopped
-        if time.monotonic() - started > _LONGEST_SECONDS:
+        if steps.seconds > _LONGEST_SECONDS:
             raise AttemptTimedOut("The demonstration took too long.")
     if now["status"] != DatasetStatus.DONE.value:
         raise error_from_dict(dict(now["error"] or {"code": "", "message": now["message"]}))

@@ -14,7 +14,7 @@ from scientistcloud.cli.diagnosis import Finding, Level, attempt, examine
 from scientistcloud.cli.folders import check_folders
 from scientistcloud.cli.place import in_home, opened, own_home
 from scientistcloud.errors import BadSettings
-from scientistcloud.settings import Settings, load_settings
+from scientistcloud.settings import VARIABLES, SettingInForce, load_settings
 
 app = command_app()
 
@@ -36,24 +36,27 @@ def doctor(
     \b
     Exit status: 0 all is well (there may be warnings), 1 something is wrong.
     """
-    settings, findings = diagnose(home, settings_file)
+    rows, findings = diagnose(home, settings_file)
     well = all(each.level is not Level.FAIL for each in findings)
     if as_json:
-        print_json(_as_dict(settings, findings, well=well))
+        print_json(_as_dict(rows, findings, well=well))
     else:
-        _tell(settings, findings, well=well)
+        _tell(rows, findings, well=well)
     raise typer.Exit(0 if well else FAILED)
 
 
-def diagnose(home: Path | None, file: Path | None) -> tuple[Settings | None, list[Finding]]:
-    """All findings, and the settings in force if they can be used at all."""
+def diagnose(home: Path | None, file: Path | None) -> tuple[list[SettingInForce], list[Finding]]:
+    """The settings in force (none if they cannot be used at all), and all findings."""
     try:
         settings = load_settings(file)
     except BadSettings as error:
-        return None, [Finding(Level.FAIL, "settings", error.message, error.remedy)]
+        return [], [Finding(Level.FAIL, "settings", error.message, error.remedy)]
     used_home = own_home(settings, home)
+    rows = settings.in_force()
     if used_home is not None:
-        settings = load_settings(file, in_home(settings, used_home))
+        of_home = in_home(settings, used_home)
+        settings = load_settings(file, of_home)
+        rows = [_in_home(row, used_home, set(of_home)) for row in settings.in_force()]
     findings = [Finding(Level.WARN, "settings", text) for text in settings.warnings()]
 
     def ask_database() -> Iterator[Finding]:
@@ -62,26 +65,33 @@ def diagnose(home: Path | None, file: Path | None) -> tuple[Settings | None, lis
 
     findings += attempt("MongoDB", ask_database)
     findings += check_folders(settings)
-    return settings, findings
+    return rows, findings
 
 
-def _tell(settings: Settings | None, findings: list[Finding], *, well: bool) -> None:
+def _in_home(row: SettingInForce, home: Path, of_home: set[str]) -> SettingInForce:
+    """`row` as it is where this computer's own MongoDB and folders are used."""
+    if row.variable == "MONGO_URL":
+        return SettingInForce(row.variable, "(the embedded server)", f"home {home}")
+    overridden = row.variable in {VARIABLES[name] for name in of_home}
+    return SettingInForce(row.variable, row.value, f"home {home}") if overridden else row
+
+
+def _tell(rows: list[SettingInForce], findings: list[Finding], *, well: bool) -> None:
     for each in findings:
         say(f"{each.level.value:4}  {each.subject + ':':10} {each.text}")
         if each.remedy:
             say(f"{'':17} -> {each.remedy}")
-    if settings is not None:
+    if rows:
         say("\nSettings in force:")
-        rows = settings.in_force()
         widths = [max(len(getattr(row, name)) for row in rows) for name in ("variable", "value")]
         for row in rows:
-            say(f"  {row.variable:{widths[0]}}  {row.value:{widths[1]}}  ({row.origin})")
+            value = row.value or "(none)"
+            say(f"  {row.variable:{widths[0]}}  {value:{widths[1]}}  ({row.origin})")
     number = sum(each.level is Level.FAIL for each in findings)
     say("\nAll is well." if well else f"\n{number} thing(s) to put right: see FAIL above.")
 
 
-def _as_dict(settings: Settings | None, findings: list[Finding], *, well: bool) -> dict[str, Any]:
-    rows = settings.in_force() if settings is not None else []
+def _as_dict(rows: list[SettingInForce], findings: list[Finding], *, well: bool) -> dict[str, Any]:
     return {
         "healthy": well,
         "findings": [

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-SHAPE = (144, 192, 192)
+SHAPE = (224, 288, 288)
 """Slices, rows, columns."""
 
 _NOISE = 260.0
@@ -40,29 +40,39 @@ def make_phantom(shape: tuple[int, int, int] = SHAPE, seed: int = 7) -> NDArray[
         Of `shape` (z, y, x), uint16.
     """
     random = np.random.default_rng(seed)
-    volume = np.full(shape, _AIR, np.float32)
-    z, y, x = (_coordinates(length, axis) for axis, length in enumerate(shape))
+    volume = np.empty(shape, np.uint16)
+    z, y, x = (_coordinates(length) for length in shape)
+    for number, height in enumerate(z):
+        plane = _plane(float(height), y[:, None], x)
+        plane += random.standard_normal(plane.shape, np.float32) * np.float32(_NOISE)
+        volume[number] = np.clip(plane, 0, 65535)
+    return volume
+
+
+def _plane(z: float, y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The slice at the height `z`, without noise."""
+    plane = np.full(np.broadcast_shapes(y.shape, x.shape), _AIR, np.float32)
     for centre, half_axes, turn, value in _ELLIPSOIDS:
+        left = 1.0 - ((z - centre[0]) / half_axes[0]) ** 2
+        if left < 0:
+            continue
         cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
         dy, dx = y - centre[1], x - centre[2]
-        in_plane = ((dx * cos + dy * sin) / half_axes[2]) ** 2
-        in_plane = in_plane + ((dy * cos - dx * sin) / half_axes[1]) ** 2
-        volume += np.float32(value) * (((z - centre[0]) / half_axes[0]) ** 2 + in_plane <= 1.0)
-    volume += random.standard_normal(shape, np.float32) * np.float32(_NOISE)
-    return np.clip(volume, 0, 65535).astype(np.uint16)
+        along = (dx * cos + dy * sin) / half_axes[2]
+        across = (dy * cos - dx * sin) / half_axes[1]
+        plane += np.float32(value) * (along**2 + across**2 <= left)
+    return plane
 
 
-def _coordinates(length: int, axis: int) -> NDArray[np.float32]:
-    """Centres of the samples from -1 to 1, along `axis` of three."""
-    values = (np.arange(length, dtype=np.float32) + 0.5) * (2.0 / length) - 1.0
-    return values.reshape([-1 if each == axis else 1 for each in range(3)])
+def _coordinates(length: int) -> NDArray[np.float32]:
+    """Centres of samples from -1 to 1."""
+    return (np.arange(length, dtype=np.float32) + 0.5) * (2.0 / length) - 1.0
 
 
-def write_stack(volume: NDArray[np.uint16], folder: Path) -> int:
-    """The volume as numbered TIFF files, one a slice, in the new `folder`; returns their number."""
+def write_stack(volume: NDArray[np.uint16], folder: Path) -> None:
+    """The volume as numbered TIFF files, one a slice, in the new `folder`."""
     import tifffile  # heavy, and only this needs it
 
     folder.mkdir(parents=True)
     for number, page in enumerate(volume):
         tifffile.imwrite(folder / f"slice_{number}.tif", page)
-    return len(volume)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MARGIN = 6
-_SCALE = 3
+_SCALE = 2
 _BACKGROUND = (24, 24, 28)
 
 # From black through blue-grey and orange to white; lightness rises steadily.

@@ -75,8 +75,9 @@ class ProgressDisplay:
             words.append(f"{100 * share:.0f} %")
         if self._unit == "bytes" and done:
             words.append(f"{size_text(done)} of {size_text(total)}" if total else size_text(done))
-            words.append(f"{size_text(done / max(seconds, 1e-3))}/s")
-        if 0 < share < 1:
+            if seconds >= _PATIENCE_SECONDS:
+                words.append(f"{size_text(done / seconds)}/s")
+        if 0 < share < 1 and seconds >= _PATIENCE_SECONDS:
             words.append(f"{clock_text(seconds / share - seconds)} left")
         return "  ".join(words)
 

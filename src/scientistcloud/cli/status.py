@@ -144,7 +144,8 @@ def _row(dataset: Mapping[str, Any]) -> list[str]:
 
 def _remark(dataset: Mapping[str, Any]) -> str:
     if dataset["position"] is not None:
-        return f"number {dataset['position']} in the queue. {dataset['waiting']}"
+        why = f". {dataset['waiting']}" if dataset["due_at"] else ""
+        return f"number {dataset['position']} in the queue{why}"
     if dataset["status"] == "converting":
         return f"{dataset['progress'] or 0:.0f} %"
     if dataset["error"]:

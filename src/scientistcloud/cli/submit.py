@@ -27,7 +27,7 @@ from scientistcloud.cli.progress import ProgressDisplay
 from scientistcloud.cli.staging import StagedFile, find_files, stage_files
 from scientistcloud.datasets.document import DatasetStatus, identity_problem
 from scientistcloud.datasets.upload import Upload
-from scientistcloud.errors import OutOfSpace, SourceChanged, StorageUnavailable
+from scientistcloud.errors import DuplicateUuid, OutOfSpace, SourceChanged, StorageUnavailable
 
 app = command_app()
 
@@ -116,7 +116,7 @@ def _bring_in(
     folder = place.settings.in_data_dir / uuid
     staged = folder.with_name(f".staging.{uuid}.{os.getpid()}")
     if folder.exists():
-        raise StorageUnavailable(f"{folder} exists already.", remedy="Choose another --uuid.")
+        raise DuplicateUuid(f"{folder} exists already.", remedy="Choose another --uuid.")
     upload = Upload(place.store, place.collection, document | facts)
     queued = False
     try:

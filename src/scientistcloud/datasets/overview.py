@@ -9,7 +9,7 @@ from typing import Any
 
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import DatasetStatus
-from scientistcloud.datasets.queue import EPOCH, LOWEST, ORDER, STAMPED
+from scientistcloud.datasets.queue import EPOCH, LOWEST, ORDER, STAMPED, UNSTAMPED
 from scientistcloud.datasets.report import why_waiting
 
 ACTIVE = (DatasetStatus.CONVERTING.value, DatasetStatus.QUEUED.value)
@@ -58,19 +58,17 @@ def place_in_queue(collection: GuardedCollection, document: Mapping[str, Any]) -
     conversion = document.get("conversion")
     facts = conversion if isinstance(conversion, Mapping) else {}
     priority, queued_at = facts.get("priority"), facts.get("queued_at")
-    before: dict[str, Any] = {}
     if isinstance(priority, int | float) and priority >= LOWEST and isinstance(queued_at, datetime):
         earlier = {"conversion.queued_at": {"$gte": EPOCH, "$lt": queued_at}}
         twin = {"conversion.queued_at": queued_at, "_id": {"$lt": document["_id"]}}
-        before = {
-            "$or": [
-                {"conversion.priority": {"$gt": priority}},
-                {"conversion.priority": priority, "$or": [earlier, twin]},
-            ]
-        }
-    # One that no service has seen yet comes after all that were.
+        more = {"conversion.priority": {"$gt": priority}}
+        same = {"conversion.priority": priority, "$or": [earlier, twin]}
+        ahead: dict[str, Any] = {"$and": [STAMPED, {"$or": [more, same]}]}
+    else:  # one that no service has seen yet comes after all that were
+        unseen = {"$and": [UNSTAMPED, {"_id": {"$lt": document["_id"]}}]}
+        ahead = {"$or": [STAMPED, unseen]}
     with collection.guard() as raw:
-        return 1 + raw.count_documents({"$and": [STAMPED, before]})
+        return 1 + raw.count_documents(ahead)
 
 
 def describe(collection: GuardedCollection, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,6 +91,7 @@ def describe(collection: GuardedCollection, document: Mapping[str, Any]) -> dict
         "owner": _text(facts.get("lease"), "owner"),
         "position": place_in_queue(collection, document),
         "waiting": why_waiting(document) if queued else None,
+        "due_at": _due_at(facts) if queued else None,
     }
 
 
@@ -108,6 +107,12 @@ def _error(document: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str
         return {key: error.get(key) for key in ("code", "message", "remedy")}
     text = document.get("conversion_last_error") or document.get("error_message")
     return {"code": None, "message": str(text), "remedy": None} if text else None
+
+
+def _due_at(facts: Mapping[str, Any]) -> datetime | None:
+    waiting = facts.get("waiting")
+    found = waiting.get("not_before") if isinstance(waiting, Mapping) else None
+    return found if isinstance(found, datetime) else None
 
 
 def _number(value: Any) -> int | float | None:

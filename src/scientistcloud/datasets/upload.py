@@ -34,7 +34,8 @@ class Upload:
 
         False if somebody cancelled or removed the dataset meanwhile.
         """
-        return self._collection.update_id(self._unfinished(), transition.requeueing())
+        update = [*transition.requeueing(), *transition.stamping()]
+        return self._collection.update_id(self._unfinished(), update)
 
     def abandon(self) -> None:
         """Remove the document, if nobody did anything with it."""
