@@ -1,0 +1,139 @@
+"""Which arrays of HDF5 files are converted, and which are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from scientistcloud.errors import (
+    InvalidOptions,
+    UnsupportedDtype,
+    UnsupportedLayout,
+)
+from tests.readers.contract import same
+from tests.readers.opening import error_of, numbers, opened, whole
+from tests.readers.test_hdf5 import write
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "upload"
+    folder.mkdir()
+    return folder
+
+
+class TestChoice:
+    def test_largest_with_two_axes(self, root: Path) -> None:
+        image = numbers((20, 30), "u1")
+        write(root / "a.h5", {"x/image": image, "small": np.zeros((3, 3)), "line": np.zeros(5000)})
+        with opened(root, sensor="HDF5") as source:
+            assert same(whole(source), image)
+            choice = source.spec.choices[0]
+            assert (choice.parameter, choice.chosen) == ("dataset", "/x/image")
+            assert "largest" in choice.rule
+            assert set(choice.alternatives) == {"/small", "/line"}
+
+    def test_parameter_picks_by_path_and_by_end_of_it(self, root: Path) -> None:
+        small = numbers((3, 4), "i2")
+        write(root / "a.h5", {"big": np.zeros((50, 50)), "x/y/small": small})
+        for name in ("/x/y/small", "x/y/small", "small"):
+            with opened(root, {"dataset": name}) as source:
+                assert same(whole(source), small)
+
+    def test_parameter_with_equal_shapes_makes_fields(self, root: Path) -> None:
+        arrays = {f"{k}/data": numbers((3, 4), "i2") for k in "abc"} | {"d": numbers((5, 6), "u1")}
+        write(root / "a.h5", arrays)
+        with opened(root, {"dataset": "a/data, c/data, d"}) as source:
+            main, other = source.spec.datasets
+            assert [f.name for f in main.fields] == ["a/data", "c/data"]
+            assert same(whole(source, 0, 1), arrays["c/data"])
+            assert same(whole(source, 1), arrays["d"])
+            assert other.name == "d"
+
+    def test_unknown_name_lists_what_is_there(self, root: Path) -> None:
+        write(root / "a.h5", {"there": np.zeros((4, 4))})
+        error = error_of(root, {"dataset": "nowhere"})
+        assert isinstance(error, InvalidOptions)
+        assert "/there" in error.remedy
+
+    def test_time_axis_and_split_axis(self, root: Path) -> None:
+        values = numbers((4, 5, 3), "u1")
+        write(root / "a.h5", {"a": values})
+        with opened(root, {"time_axis": 2}) as source:
+            assert source.spec.datasets[0].timesteps == 3
+            assert same(whole(source, timestep=1), values[..., 1])
+        with opened(root, {"split_axis": "axis2"}) as source:
+            assert [d.name for d in source.spec.datasets] == ["", "a_axis2_1", "a_axis2_2"]
+            assert same(whole(source, 2), values[..., 2])
+        for bad in ("axis9", -1, "x"):
+            assert isinstance(error_of(root, {"time_axis": bad}), InvalidOptions)
+
+    def test_four_axes_say_what_became_time(self, root: Path) -> None:
+        write(root / "a.h5", {"a": np.ones((2, 3, 4, 5))})
+        with opened(root) as source:
+            choice = next(c for c in source.spec.choices if c.parameter == "time_axis")
+            assert choice.chosen == "axis0"
+            assert choice.alternatives == ("axis1", "axis2", "axis3")
+
+    def test_unlike_files_are_datasets_of_their_own(self, root: Path) -> None:
+        dark = numbers((5, 6), "u2")
+        scan = numbers((9, 5, 6), "u2")
+        write(root / "dark.h5", {"data": dark})
+        write(root / "scan.h5", {"data": scan})
+        with opened(root) as source:
+            assert [d.name for d in source.spec.datasets] == ["", "dark"]
+            assert same(whole(source), scan)
+            assert same(whole(source, 1), dark)
+        with opened(root, {"file": "dark.h5"}) as source:
+            assert same(whole(source), dark)
+
+
+class TestRefusals:
+    def test_complex_says_what_else_there_is(self, root: Path) -> None:
+        write(root / "a.h5", {"wave": np.zeros((20, 20), "c16"), "other": np.zeros((4, 4))})
+        error = error_of(root)
+        assert isinstance(error, UnsupportedDtype)
+        assert "complex128" in error.message
+        assert "/other" in error.remedy
+
+    def test_long_double(self, root: Path) -> None:
+        write(root / "a.h5", {"a": np.zeros((20, 20), np.longdouble)})
+        assert isinstance(error_of(root), UnsupportedDtype)
+
+    def test_text_only(self, root: Path) -> None:
+        write(root / "a.h5", {"a": np.array([b"x", b"y"]), "single": 3.0})
+        error = error_of(root)
+        assert isinstance(error, UnsupportedDtype)
+        assert "no array of numbers" in error.message
+
+    def test_no_arrays(self, root: Path) -> None:
+        write(root / "a.h5", {})
+        assert isinstance(error_of(root), UnsupportedLayout)
+
+    def test_declared_but_never_written(self, root: Path) -> None:
+        with h5py.File(root / "a.h5", "w") as file:
+            file.create_dataset("a", (10**6, 10**6, 10**6), "f8", chunks=(64, 64, 64))
+        error = error_of(root)
+        assert isinstance(error, UnsupportedLayout)
+        assert "ever written" in error.message
+
+    def test_hdf4_by_name(self, root: Path) -> None:
+        (root / "a.hdf").write_bytes(b"\x0e\x03\x13\x01" + bytes(1000))
+        error = error_of(root)
+        assert isinstance(error, UnsupportedLayout)
+        assert "HDF4" in error.message
+
+    def test_unknown_filter_by_number(self, root: Path) -> None:
+        with h5py.File(root / "a.h5", "w") as file:
+            plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            plist.set_chunk((4, 4))
+            plist.set_filter(305, h5py.h5z.FLAG_OPTIONAL, ())
+            space = h5py.h5s.create_simple((8, 8))
+            made = h5py.h5d.create(file.id, b"a", h5py.h5t.STD_U8LE, space, plist)
+            made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ones((8, 8), "u1"))
+        error = error_of(root)
+        assert isinstance(error, UnsupportedLayout)
+        assert "305" in error.message
