@@ -67,15 +67,19 @@ class PlaneDataset:
     times: tuple[float | str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
-    def spec(self, number: int) -> DatasetSpec:
+    def spec(self, number: int, *, flip: bool = False) -> DatasetSpec:
         """As the world sees it; `number` makes the keys of its fields unique."""
+        z, y, x = self.axes
+        if flip and y.spacing is not None:
+            last = (y.origin or 0.0) + y.spacing * (self.height - 1)
+            y = replace(y, origin=last, spacing=-y.spacing)
         shape: Shape = (self.height, self.width)
         if self.depth > 1:
             shape = (self.depth, *shape)
         return DatasetSpec(
             self.name,
             shape,
-            self.axes[-len(shape) :],
+            (z, y, x)[-len(shape) :],
             tuple(self._field(f, f"{number}/{i}") for i, f in enumerate(self.fields)),
             self.timesteps,
             self.times,
@@ -116,7 +120,7 @@ class PlaneSource:
         flip: bool = False,
         concurrency: Concurrency = Concurrency.THREADS,
     ) -> None:
-        specs = tuple(dataset.spec(i) for i, dataset in enumerate(datasets))
+        specs = tuple(dataset.spec(i, flip=flip) for i, dataset in enumerate(datasets))
         self._spec = replace(spec, datasets=specs)
         self._planes = {
             known.key: (planes.plane, dataset.height)

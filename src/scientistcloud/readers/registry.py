@@ -26,6 +26,7 @@ from scientistcloud.readers.listing import FileEntry, Listing
 
 READERS: tuple[tuple[str, str], ...] = (
     ("tiff", "scientistcloud.readers.tiff"),
+    ("image", "scientistcloud.readers.image"),
     ("zarr", "scientistcloud.readers.zarr"),
     ("netcdf", "scientistcloud.readers.netcdf"),
     ("hdf5", "scientistcloud.readers.hdf5"),

@@ -13,6 +13,7 @@ The rules, in order:
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import math
 import re
@@ -142,6 +143,22 @@ def _as_wanted(names: Sequence[str], wanted: object) -> Arrangement:
         f"The parameter arrangement={wanted!r} does not fit the files; it can be one of "
         f"{', '.join(KINDS)}."
     )
+
+
+def select_files(names: Sequence[str], pattern: object) -> list[str]:
+    """Those of `names` that the parameter ``files`` (a name or shell pattern) picks; all without.
+
+    Raises
+    ------
+    InvalidOptions
+        It picks none.
+    """
+    if pattern is None:
+        return list(names)
+    found = [n for n in names if n == pattern or fnmatch.fnmatchcase(n, str(pattern))]
+    if not found:
+        raise InvalidOptions(f"The parameter files={pattern!r} fits none of the files.")
+    return found
 
 
 def find_gaps(names: Sequence[str]) -> tuple[str, ...]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from scientistcloud.errors import AmbiguousFormat, UnlikeSlices
 from scientistcloud.readers.mosaic import Mosaic, MosaicPlane
 from scientistcloud.readers.planes import Plane, PlaneDataset, PlaneField
 from scientistcloud.readers.sequence import Arrangement
@@ -21,7 +19,6 @@ from scientistcloud.readers.tiff_planes import TiffPlane, native_chunks, working
 from scientistcloud.readers.tiff_series import Series
 
 FIELD_NAME = "data"
-_MAX_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -101,52 +98,6 @@ def mosaic_dataset(
     return PlaneDataset(name, 1, mosaic.height, mosaic.width, tuple(fields))
 
 
-def check_alike(main: Mapping[str, Series], *, sizes: bool = True) -> None:
-    """All files must show alike (where `sizes` is false, whatever their size).
-
-    Raises
-    ------
-    UnlikeSlices
-        It names the odd one.
-    """
-    kinds: dict[Any, list[str]] = {}
-    for name, series in main.items():
-        shown = series.keyframe.shown
-        kinds.setdefault(shown if sizes else shown[1:], []).append(name)
-    if len(kinds) <= 1:
-        return
-    odd = min(reversed(kinds.values()), key=len)
-    usual = max((names for names in kinds.values() if names is not odd), key=len)
-    raise UnlikeSlices(
-        f"{odd[0]} is {_describe(main[odd[0]].keyframe)}, unlike {usual[0]}, "
-        f"which is {_describe(main[usual[0]].keyframe)}."
-    )
-
-
-def check_arranged(main: Mapping[str, Series], arranged: Arrangement) -> None:
-    """Slices of a field must be alike; fields must be of one size.
-
-    Raises
-    ------
-    UnlikeSlices, AmbiguousFormat
-    """
-    if len(arranged.fields) == 1:
-        check_alike(main)
-        return
-    per_field = len(arranged.names) // len(arranged.fields)
-    for first in range(0, len(arranged.names), per_field):
-        check_alike({n: main[n] for n in arranged.names[first : first + per_field]})
-    if len({series.keyframe.shown[0] for series in main.values()}) > 1:
-        described = [f"{n} ({_describe(s.keyframe)})" for n, s in main.items()]
-        more = " and others" if len(described) > _MAX_NAMED else ""
-        raise AmbiguousFormat(
-            "The images differ in name and size, so they seem unrelated: "
-            f"{', '.join(described[:_MAX_NAMED])}{more}.",
-            remedy="Upload each as a dataset of its own, or name one with the parameter 'files' "
-            f"(for instance files={arranged.names[0]}).",
-        )
-
-
 def _lookup(group: Group, reader: PageReader, f: int, band: int) -> Callable[[int, int], Plane]:
     numbers, series = group.grid.planes[f], group.series
     per_file = series[0].planes
@@ -201,10 +152,3 @@ def _field(
 
 def _distinct(keyframes: Iterable[Keyframe]) -> list[Keyframe]:
     return list({id(keyframe): keyframe for keyframe in keyframes}.values())
-
-
-def _describe(keyframe: Keyframe) -> str:
-    (depth, height, width), dtype, components, bands = keyframe.shown
-    samples = components * bands
-    deep = f" x {depth}" if depth > 1 else ""
-    return f"{width} x {height}{deep} {dtype}" + (f"[{samples}]" if samples > 1 else "")

@@ -23,6 +23,7 @@ from scientistcloud.errors import (
 )
 from scientistcloud.readers import tiff_color as color
 from scientistcloud.readers.files import FilePool
+from scientistcloud.readers.likeness import ImageKind
 from scientistcloud.readers.tiff_pages import PageFormat
 
 _JPEG_LIKE = frozenset({6, 7, 34892, 33007})
@@ -51,10 +52,10 @@ class Keyframe:
     notes: tuple[str, ...] = ()
 
     @property
-    def shown(self) -> tuple[Any, ...]:
+    def kind(self) -> ImageKind:
         """What all slices of a volume must have in common."""
-        layout = self.format.shape
-        return (layout[1:4], self.color.dtype, self.color.components, self.bands)
+        shape = self.format.shape[1:4]
+        return ImageKind(shape, self.color.dtype, self.color.components, self.bands)
 
 
 @contextmanager
@@ -80,11 +81,18 @@ def tifffile_open(pool: FilePool, path: Path) -> Iterator[tifffile.TiffFile]:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Silence warnings of NumPy's over odd values in tags."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
 def translated(pool: FilePool, path: Path) -> Iterator[None]:
     """Turn whatever tifffile raises over a damaged file into CorruptSource."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             yield
     except ConversionError:
         raise

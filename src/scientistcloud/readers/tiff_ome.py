@@ -158,7 +158,7 @@ class _Assembly:
         )  # fmt: skip
 
     def _agree(self, keyframe: Keyframe | None, found: Keyframe, member: str) -> Keyframe:
-        if keyframe is not None and keyframe.shown != found.shown:
+        if keyframe is not None and keyframe.kind != found.kind:
             raise UnlikeSlices(f"{member} has pages unlike the others of its OME-TIFF set.")
         return keyframe or found
 

@@ -12,24 +12,22 @@ The parameter ``arrangement`` says otherwise, ``files`` picks some of the files.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scientistcloud.errors import AmbiguousFormat, InvalidOptions, UnlikeSlices
+from scientistcloud.errors import AmbiguousFormat, UnlikeSlices
 from scientistcloud.readers.base import Choice, Selection, Sensor, Source, SourceSpec
 from scientistcloud.readers.files import FilePool
+from scientistcloud.readers.likeness import ImageKind, check_alike, check_arranged
 from scientistcloud.readers.mosaic import are_tiles, lay_out
 from scientistcloud.readers.output_names import output_name
 from scientistcloud.readers.planes import PlaneDataset, PlaneSource
-from scientistcloud.readers.sequence import Arrangement, arrange
+from scientistcloud.readers.sequence import Arrangement, arrange, select_files
 from scientistcloud.readers.tiff_axes import arrange_planes
 from scientistcloud.readers.tiff_groups import (
     Group,
-    check_alike,
-    check_arranged,
     group_dataset,
     group_series,
     mosaic_dataset,
@@ -121,7 +119,7 @@ class _Opening:
 
     def _volumes(self, main: dict[str, Series]) -> Source:
         first_name, first = next(iter(main.items()))
-        check_alike(main)
+        check_alike(_kinds(main))
         for name, series in main.items():
             if (series.axes, series.shape) != (first.axes, first.shape):
                 raise UnlikeSlices(
@@ -135,7 +133,7 @@ class _Opening:
 
     def _stack(self, main: dict[str, Series]) -> Source:
         arranged = arrange(list(main), self._parameters.get("arrangement"))
-        check_arranged(main, arranged)
+        check_arranged(_kinds(main), arranged)
         self._notes += arranged.notes
         self._choose(arranged)
         return self._grouped("TIFF stack", [self._group("", main, arranged)])
@@ -147,7 +145,7 @@ class _Opening:
         return bool(wanted == "mosaic")
 
     def _mosaics(self, main: dict[str, Series]) -> Source:
-        check_alike(main, sizes=False)
+        check_alike(_kinds(main), sizes=False)
         sizes = {n: s.keyframe.format.shape[2:4] for n, s in main.items()}
         datasets: list[PlaneDataset] = []
         for mosaic in lay_out(sizes):
@@ -209,17 +207,5 @@ class _Opening:
         return PlaneSource(spec, datasets, self._pool.close, flip=flip)
 
 
-def select_files(names: Sequence[str], pattern: object) -> list[str]:
-    """Those of `names` that the parameter ``files`` (a name or shell pattern) picks; all without.
-
-    Raises
-    ------
-    InvalidOptions
-        It picks none.
-    """
-    if pattern is None:
-        return list(names)
-    found = [n for n in names if n == pattern or fnmatch.fnmatchcase(n, str(pattern))]
-    if not found:
-        raise InvalidOptions(f"The parameter files={pattern!r} fits none of the files.")
-    return found
+def _kinds(main: Mapping[str, Series]) -> dict[str, ImageKind]:
+    return {name: series.keyframe.kind for name, series in main.items()}
