@@ -17,7 +17,8 @@
     |  |- ResourceLimit
     |  `- InternalError      a bug, after its retries
     |- TransientError        try again
-    |  |- uncounted          DatabaseUnavailable, StorageUnavailable, OutOfSpace, HostLost
+    |  |- uncounted          DatabaseUnavailable, StorageUnavailable, OutOfSpace, HostBusy,
+    |  |                     HostLost
     |  `- counted            SourceChanged, AttemptCrashed, AttemptTimedOut, UnexpectedError
     `- DeploymentError       blames no dataset
        |- BadSettings        stops the program at its start
@@ -238,6 +239,14 @@ class OutOfSpace(TransientError):
     meaning = "The disk of the converted datasets is full."
     cause = "The disk or the quota of the converted datasets is used up."
     remedy_hint = "Free space; the conversion goes on by itself."
+
+
+class HostBusy(TransientError):
+    """It waits at the same distance each time: what runs now ends some time."""
+
+    meaning = "No host has room for the conversion now."
+    cause = "Other conversions hold the memory or the disk that it needs."
+    remedy_hint = "Nothing to do: it starts when there is room."
 
 
 class HostLost(TransientError):

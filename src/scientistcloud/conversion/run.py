@@ -74,7 +74,8 @@ def convert(
     publication : Publication
         Its staging folder has been opened (`open_staging`).
     progress, plan : callable
-        Told how far the work is, and once what is going to be made.
+        Told how far the work is, and once what is going to be made; `plan` returns when the work
+        may begin.
     stop : callable
         Asked at least once a block whether to give up.
     confirm : callable
@@ -120,7 +121,7 @@ class _Conversion:
         with open_source(
             self._root, options.sensor, options.parameters, self._publication.scratch
         ) as source:
-            plan = self._plan(source)
+            plan = self._plan(source, listing)
             for dataset in plan.datasets:
                 self._make(source, dataset, plan)
             inputs = self._inputs(listing)
@@ -130,7 +131,12 @@ class _Conversion:
         self._publish(plan)
         return result
 
-    def _plan(self, source: Source) -> ConversionPlan:
+    def _disk_bytes(self, plan: ConversionPlan, listing: Listing) -> int:
+        """Scratch files and output, at most: compressed input rarely doubles in size."""
+        input_bytes = sum(entry.size_bytes for entry in listing.files)
+        return plan.disk_bytes + min(plan.total_bytes, 2 * input_bytes)
+
+    def _plan(self, source: Source, listing: Listing) -> ConversionPlan:
         spec = source.spec
         self._log.write(f"Found {spec.format}: {len(spec.inputs)} file(s).")
         for note in spec.notes:
@@ -138,8 +144,9 @@ class _Conversion:
         for choice in spec.choices:
             self._log.write(f"{choice.parameter} = {choice.chosen}: {choice.rule}")
         plan = plan_conversion(spec, self._options, base_bytes=self._usage.resident_bytes())
-        self._log.write("Plan: " + json.dumps(plan.describe()))
-        self._hooks.plan(plan.describe())
+        described = plan.describe() | {"disk_bytes": self._disk_bytes(plan, listing)}
+        self._log.write("Plan: " + json.dumps(described))
+        self._hooks.plan(described)
         return plan
 
     def _make(self, source: Source, dataset: DatasetPlan, plan: ConversionPlan) -> None:

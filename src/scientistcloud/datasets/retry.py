@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from scientistcloud.errors import (
     ConversionError,
     DeploymentError,
+    HostBusy,
     HostLost,
     InternalError,
     PermanentError,
@@ -69,6 +70,8 @@ def decide(
         return Fail(error)
     if isinstance(error, HostLost):
         return Fail(error) if lost + 1 > LOST_LIMIT else RetryAt(0.0, counted=False)
+    if isinstance(error, HostBusy):
+        return RetryAt(delay_seconds(0, retry_delay_seconds, random), counted=False)
     if isinstance(error, DeploymentError) or (
         isinstance(error, TransientError) and not error.counted
     ):

@@ -2,10 +2,12 @@
 
 On its channel::
 
-    child -> service   {"progress": {phase, done_bytes, total_bytes}}; {"plan": {...}}
+    child -> service   {"progress": {phase, done_bytes, total_bytes}}
+                       {"plan": {...}} once, after which it waits to be let in
                        {"ready": true} when all is verified and only the commit is left
                        {"done": {...}} or {"failed": {code, message, remedy}} or {"stopped": true}
-    service -> child   {"stop": true}; {"commit": true} in answer to ready
+    service -> child   {"go": true} in answer to plan, {"commit": true} in answer to ready;
+                       {"stop": true}
 """
 
 from __future__ import annotations
@@ -157,6 +159,7 @@ class _Link:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.stopped = threading.Event()
+        self._admitted = threading.Event()
         self._answered = threading.Event()
         self._reported = 0.0
         self._phase = ""
@@ -166,13 +169,16 @@ class _Link:
         try:
             while True:
                 message, _ = self.channel.receive()
-                if "commit" in message:
+                if "go" in message:
+                    self._admitted.set()
+                elif "commit" in message:
                     self._answered.set()
                 else:
                     break
         except ChannelClosed:
             pass
         self.stopped.set()
+        self._admitted.set()
         self._answered.set()
 
     def report(self, progress: Progress) -> None:
@@ -192,7 +198,11 @@ class _Link:
         )
 
     def tell_plan(self, plan: dict[str, Any]) -> None:
+        """Tell what the attempt needs, and wait to be let in."""
         self._send({"plan": plan})
+        self._admitted.wait()
+        if self.stopped.is_set():
+            raise Stopped
 
     def confirm(self) -> bool:
         """Ask whether the claim still holds; waits as long as that cannot be known."""

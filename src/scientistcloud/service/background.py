@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import pymongo
@@ -20,7 +21,8 @@ from scientistcloud.datasets.document import Claim, DatasetStatus
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.datasets.watch import watch_queue
-from scientistcloud.errors import BadSettings, DatabaseUnavailable
+from scientistcloud.errors import BadSettings, DatabaseUnavailable, OutOfSpace
+from scientistcloud.service.admission import Admission
 from scientistcloud.service.children import WarmProcess
 from scientistcloud.service.heartbeat import Heartbeat
 from scientistcloud.service.rescuer import Rescuer
@@ -71,6 +73,16 @@ def worker_name() -> str:
     return f"sc_worker_{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(3)}"
 
 
+def _make_folder(converted: Path) -> None:
+    try:
+        converted.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSettings(
+            f"The folder of the converted datasets, {converted}, cannot be made: {error.strerror}.",
+            remedy="Set VISUS_DATASETS or JOB_OUT_DATA_DIR to a folder that this user may write.",
+        ) from error
+
+
 class BackgroundService:
     """One service: a dispatcher, a thread for each attempt, and those that look after them."""
 
@@ -97,10 +109,13 @@ class BackgroundService:
     def run(self, *, drain: bool = False) -> int:
         """Serve until `stop` or, with `drain`, until nothing is queued; returns the exit status."""
         log.info(f"Starting SC_BackgroundService worker {self.owner}")
+        _make_folder(self._settings.out_data_dir)
         around = self._surroundings()
         if around is None:
             return 0
-        registry = ServiceRegistry(around.store.collection.database, self.owner, version=__version__)
+        registry = ServiceRegistry(
+            around.store.collection.database, self.owner, version=__version__
+        )
         try:
             around.warm.start()
             around.heartbeat.start()
@@ -131,7 +146,10 @@ class BackgroundService:
                 self._stopping.wait(_OUTAGE_SECONDS)
             else:
                 heartbeat = Heartbeat(store, settings.renew_seconds)
-                return Surroundings(settings, store, WarmProcess(), heartbeat, self._stopping)
+                admission = Admission(settings.out_data_dir)
+                return Surroundings(
+                    settings, store, WarmProcess(), heartbeat, admission, self._stopping
+                )
         return None
 
     def _watch(self, around: Surroundings) -> None:
@@ -148,7 +166,7 @@ class BackgroundService:
     def _dispatch(self, around: Surroundings, *, drain: bool) -> None:
         """Claim while there is a free slot and something due; sleep until something changes."""
         while not self._stopping.is_set():
-            if not self._slots.acquire(timeout=_OUTAGE_SECONDS):
+            if self._is_paused(around) or not self._slots.acquire(timeout=_OUTAGE_SECONDS):
                 continue
             self._wake.clear()
             try:
@@ -165,6 +183,18 @@ class BackgroundService:
             if drain and self._is_drained(around):
                 return
             self._wake.wait(self._sleep_seconds(around, drain=drain))
+
+    def _is_paused(self, around: Surroundings) -> bool:
+        """Wait a little while this host cannot take anything on, and say so."""
+        reason = around.admission.pause_reason()
+        if reason is None:
+            around.faults.pop(OutOfSpace.__name__, None)
+            return False
+        if OutOfSpace.__name__ not in around.faults:
+            log.warning(f"Nothing is claimed for the time being: {reason}")
+        around.faults[OutOfSpace.__name__] = reason
+        self._stopping.wait(_OUTAGE_SECONDS)
+        return True
 
     def _start(self, claim: Claim, around: Surroundings) -> None:
         thread = threading.Thread(

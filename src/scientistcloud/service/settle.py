@@ -12,7 +12,12 @@ import structlog
 from scientistcloud.datasets import document
 from scientistcloud.datasets.document import Claim
 from scientistcloud.datasets.retry import Fail, RetryAt, decide
-from scientistcloud.errors import ConversionError, DatabaseUnavailable, DeploymentError
+from scientistcloud.errors import (
+    ConversionError,
+    DatabaseUnavailable,
+    DeploymentError,
+    OutOfSpace,
+)
 from scientistcloud.service.surroundings import Outcome, Surroundings
 
 log = structlog.get_logger(__name__)
@@ -65,6 +70,8 @@ def _transition(claim: Claim, outcome: Outcome, around: Surroundings) -> Callabl
 
 def _after_error(claim: Claim, error: ConversionError, around: Surroundings) -> Callable[[], bool]:
     store, settings = around.store, around.settings
+    if isinstance(error, OutOfSpace):
+        around.admission.note_full_disk()
     decision = decide(
         error,
         attempt=claim.attempt,

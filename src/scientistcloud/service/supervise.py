@@ -26,10 +26,12 @@ from scientistcloud.errors import (
     AttemptTimedOut,
     ConversionError,
     DatabaseUnavailable,
+    HostBusy,
     InvalidOptions,
     StorageUnavailable,
     error_from_dict,
 )
+from scientistcloud.service.admission import Needs
 from scientistcloud.service.channel import ChannelClosed, Message
 from scientistcloud.service.children import Child, WarmProcessFailed
 from scientistcloud.service.heartbeat import Lease
@@ -106,6 +108,7 @@ def _attempt(claim: Claim, publication: Publication, lease: Lease, around: Surro
     try:
         return _Follower(child, lease, around).follow()
     finally:
+        around.admission.leave(claim.token)
         child.signal(signal.SIGKILL)
         child.wait(_EXIT_SECONDS)
         child.channel.close()
@@ -140,6 +143,7 @@ class _Follower:
         self._outcome: Outcome | None = None
         self._handlers: dict[str, Callable[[Message], None]] = {
             "progress": self._on_progress,
+            "plan": self._on_plan,
             "ready": self._on_ready,
             "done": self._on_done,
             "failed": self._on_failed,
@@ -182,6 +186,16 @@ class _Follower:
         if progress != self._lease.progress:
             self._last_progress = time.monotonic()
         self._lease.progress = progress
+
+    def _on_plan(self, message: Message) -> None:
+        """Let the child begin if this host has room for it; else its dataset waits in the queue."""
+        plan = message["plan"]
+        needs = Needs(plan["memory_bytes"], plan["disk_bytes"])
+        reason = self._around.admission.enter(self._lease.claim.token, needs)
+        if reason is None:
+            self._tell({"go": True})
+        else:
+            self._outcome = Outcome(error=HostBusy(reason))
 
     def _on_ready(self, _: Message) -> None:
         """Let the child commit after one more renewal that succeeded, however long that takes."""

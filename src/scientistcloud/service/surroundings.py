@@ -8,6 +8,7 @@ from typing import Any
 
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import ConversionError
+from scientistcloud.service.admission import Admission
 from scientistcloud.service.children import WarmProcess
 from scientistcloud.service.heartbeat import Heartbeat
 from scientistcloud.settings import Settings
@@ -37,5 +38,6 @@ class Surroundings:
     store: DatasetStore
     warm: WarmProcess
     heartbeat: Heartbeat
+    admission: Admission
     stopping: threading.Event = field(default_factory=threading.Event)
     faults: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,122 @@
+"""Whether this host has room for one more conversion: memory and disk, decided before it starts."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from scientistcloud import host
+
+_RESUME_BYTES = 256 << 20
+_RESUME_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an attempt will hold at most, by its plan."""
+
+    memory_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the host has: memory for all attempts together, memory and disk that are free now."""
+
+    usable_memory_bytes: int
+    free_memory_bytes: int
+    free_disk_bytes: int
+
+
+def refuse(needs: Needs, running: Iterable[Needs], room: Room) -> str | None:
+    """Why an attempt with these needs has to wait, in a sentence; None if it may start.
+
+    Memory that running attempts hold already is missing from what is free; what they will still
+    take is not. So a new one needs room in both: in the sum of all plans, and in what is free.
+    """
+    held = list(running)
+    memory = sum(each.memory_bytes for each in held)
+    left_bytes = min(room.usable_memory_bytes - memory, room.free_memory_bytes)
+    if needs.memory_bytes > left_bytes:
+        return (
+            f"It needs {_mb(needs.memory_bytes)} of memory, and this host has "
+            f"{_mb(max(0, left_bytes))} left beside {len(held)} running conversion(s)."
+        )
+    disk = sum(each.disk_bytes for each in held)
+    if needs.disk_bytes > room.free_disk_bytes - disk:
+        return (
+            f"It needs up to {_mb(needs.disk_bytes)} of disk, and "
+            f"{_mb(max(0, room.free_disk_bytes - disk))} are free beside what runs."
+        )
+    return None
+
+
+def look_at_host(converted: Path) -> Room:
+    """What this host has now; `converted` lies on the disk in question."""
+    status = os.statvfs(converted)
+    return Room(
+        usable_memory_bytes=host.usable_memory_bytes(),
+        free_memory_bytes=_available_memory_bytes(),
+        free_disk_bytes=status.f_bavail * status.f_frsize,
+    )
+
+
+class Admission:
+    """Keeps account of what the running attempts hold; from any thread."""
+
+    def __init__(self, converted: Path) -> None:
+        self._converted = converted
+        self._running: dict[str, Needs] = {}
+        self._lock = threading.Lock()
+        self._full_at: float | None = None
+        self._free_when_full = 0
+
+    def enter(self, token: str, needs: Needs) -> str | None:
+        """Let an attempt in and count what it needs, or say why it has to wait."""
+        with self._lock:
+            others = [held for name, held in self._running.items() if name != token]
+            reason = refuse(needs, others, look_at_host(self._converted))
+            if reason is None:
+                self._running[token] = needs
+            return reason
+
+    def leave(self, token: str) -> None:
+        """The attempt has ended."""
+        with self._lock:
+            self._running.pop(token, None)
+
+    def note_full_disk(self) -> None:
+        """An attempt has met a full disk: nothing is claimed until there is more room."""
+        with suppress(OSError):
+            self._free_when_full = look_at_host(self._converted).free_disk_bytes
+        self._full_at = time.monotonic()
+
+    def pause_reason(self) -> str | None:
+        """Why nothing is to be claimed now, or None. After a minute one more try is made."""
+        if self._full_at is None:
+            return None
+        free_bytes = self._free_when_full
+        with suppress(OSError):
+            free_bytes = look_at_host(self._converted).free_disk_bytes
+        waited_seconds = time.monotonic() - self._full_at
+        more = free_bytes >= self._free_when_full + _RESUME_BYTES
+        if more or waited_seconds > _RESUME_SECONDS:
+            self._full_at = None
+            return None
+        return f"The disk of {self._converted} is full: {_mb(free_bytes)} are free."
+
+
+def _available_memory_bytes() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return host.memory_bytes()
+
+
+def _mb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.0f} MB"
