@@ -25,6 +25,7 @@ def test_a_queued_stack_becomes_a_viewable_dataset(site: Site) -> None:
     assert document["progress"] == 100
     assert document["completed_at"] >= document["updated_at"].replace(microsecond=0)
     assert document["data_size"] > 0
+    assert document["conversion"]["plan"]["total_bytes"] == samples.nbytes
     assert "lease" not in document["conversion"]
     target = site.converted / uuid
     assert {each.name for each in target.iterdir()} == {

@@ -140,6 +140,10 @@ class DatasetStore:
         # Somebody else wrote to it: harmless, unless it is another dataset now.
         return bool(before.get("uuid") == claim.uuid)
 
+    def describe(self, claim: Claim, plan: Mapping[str, Any]) -> bool:
+        """Show under `conversion.plan` what is being made; False where the claim is lost."""
+        return self._collection.update_id(_held(claim), transition.describing(plan))
+
     def holds(self, claim: Claim) -> bool:
         """Whether the claim is still ours, without renewing it."""
         return self._collection.find_one(_held(claim), {"_id": 1}) is not None

@@ -150,6 +150,10 @@ def renewing(lease_seconds: float, progress: tuple[float, str] | None) -> list[S
     return [{"$set": changes}]
 
 
+def describing(plan: Mapping[str, Any]) -> list[Stage]:
+    return [{"$set": {"conversion.plan": literal(dict(plan))}}]
+
+
 def completing(claim: Claim, outcome: Outcome) -> list[Stage]:
     changes: Stage = {
         "completed_at": NOW,

@@ -6,7 +6,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -192,10 +192,12 @@ class _Follower:
         plan = message["plan"]
         needs = Needs(plan["memory_bytes"], plan["disk_bytes"])
         reason = self._around.admission.enter(self._lease.claim.token, needs)
-        if reason is None:
-            self._tell({"go": True})
-        else:
+        if reason is not None:
             self._outcome = Outcome(error=HostBusy(reason))
+            return
+        self._tell({"go": True})
+        with suppress(DatabaseUnavailable):  # only for show; the log has it too
+            self._around.store.describe(self._lease.claim, plan)
 
     def _on_ready(self, _: Message) -> None:
         """Let the child commit after one more renewal that succeeded, however long that takes."""
