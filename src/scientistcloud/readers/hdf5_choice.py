@@ -134,10 +134,10 @@ def _with_axes(found: Catalogue, arrays: tuple[StoredArray, ...]) -> Chosen:
 
 
 def _with_siblings(found: Catalogue, main: StoredArray, group: PlotGroup | None) -> Chosen:
-    is_signal = group is not None and group.signal is main
+    is_signal = group is not None and group.signal is not None and group.signal.place == main.place
     where = group.path if group is not None and is_signal else main.parent
     group = group if is_signal else plot_group(found, where)
-    axes = [a for a in group.axes if a is not None] if group is not None else []
+    axes = [a.place for a in group.axes if a is not None] if group is not None else []
     siblings = [
         a
         for a in children(found, where).values()
@@ -145,9 +145,9 @@ def _with_siblings(found: Catalogue, main: StoredArray, group: PlotGroup | None)
         and a.members
         and a.problem is None
         and a.shape == main.shape
-        and a.path != main.path
+        and a.place != main.place
         and "axis" not in a.attributes
-        and a not in axes
+        and a.place not in axes
     ]
     arrays = (main, *siblings)
     if group is not None and group.signal is not None and group.signal.shape == main.shape:
@@ -161,8 +161,8 @@ def _candidates(found: Catalogue) -> list[StoredArray]:
 
 
 def _others(found: Catalogue, chosen: list[Chosen]) -> tuple[str, ...]:
-    taken = {a.path for c in chosen for a in c.arrays}
-    return tuple(a.path for a in _candidates(found) if a.path not in taken)[:_MAX_ALTERNATIVES]
+    taken = {a.place for c in chosen for a in c.arrays}
+    return tuple(a.path for a in _candidates(found) if a.place not in taken)[:_MAX_ALTERNATIVES]
 
 
 def _largest(found: Catalogue, file_name: str) -> StoredArray:

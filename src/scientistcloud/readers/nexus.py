@@ -14,7 +14,7 @@ Where no ``default`` leads anywhere, the group with the largest signal counts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scientistcloud.errors import ConversionError
 from scientistcloud.readers.attributes import number, text, texts
@@ -85,7 +85,7 @@ def plot_group(found: Catalogue, path: str, *, is_default: bool = False) -> Plot
 
 
 def children(found: Catalogue, path: str) -> dict[str, StoredArray]:
-    """The arrays in a group by their names there (also those whose first name is elsewhere)."""
+    """The arrays in a group by their names there, also those that were met elsewhere before."""
     prefix = path.rstrip("/") + "/"
     known = [*found.arrays, *found.aliases]
     below = {p.removeprefix(prefix): p for p in known if p.startswith(prefix)}
@@ -93,7 +93,7 @@ def children(found: Catalogue, path: str) -> dict[str, StoredArray]:
     for name, full in below.items():
         array = found.array(full)
         if "/" not in name and array is not None:
-            result[name] = array
+            result[name] = replace(array, path=prefix + name)
     return result
 
 
