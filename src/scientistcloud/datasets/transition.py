@@ -8,6 +8,7 @@ field.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from scientistcloud.datasets.document import Claim, DatasetStatus, Outcome
