@@ -1,0 +1,216 @@
+"""Several services, people and accidents in any order: the lease protocol as a state machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from pymongo.database import Database
+
+from scientistcloud.datasets.document import Claim, Outcome
+from scientistcloud.datasets.store import DatasetStore
+from scientistcloud.errors import AttemptCrashed, CorruptSource, OutOfSpace
+
+PAST = datetime.now(UTC) - timedelta(days=1)
+
+
+@dataclass
+class Expected:
+    """What a document must be."""
+
+    status: str = "conversion queued"
+    waiting: bool = False
+    due: bool = True
+    attempts: int = 0
+    lost: int = 0
+    request_id: str = ""
+    token: str = ""
+    expired: bool = False
+    settled: set[str] = field(default_factory=set)
+
+    @property
+    def eligible(self) -> bool:
+        return self.status == "conversion queued" and (self.due or not self.waiting)
+
+    def put_back(self, *, due: bool) -> None:
+        self.status, self.waiting, self.due, self.token = "conversion queued", True, due, ""
+
+    def end(self, status: str) -> None:
+        self.status, self.waiting, self.token = status, False, ""
+
+    def ask_again(self) -> None:
+        if self.status != "conversion queued":
+            self.end("conversion queued")
+
+
+class LeaseProtocol(RuleBasedStateMachine):
+    """Whatever happens, each document is where the protocol says, and held by one owner at most."""
+
+    datasets = Bundle("datasets")
+    claims = Bundle("claims")
+    stores = st.integers(0, 2)
+
+    def __init__(self, database: Database[dict[str, Any]]) -> None:
+        super().__init__()
+        self.collection = database.visstoredatas
+        self.collection.delete_many({})
+        self.services = [
+            DatasetStore(database, owner=f"service {number}", lease_seconds=600)
+            for number in range(3)
+        ]
+        self.expected: dict[str, Expected] = {}
+        self.made = 0
+
+    @precondition(lambda self: self.made < 3)  # few, so that accidents meet
+    @rule(target=datasets)
+    def upload(self) -> str:
+        self.made += 1
+        name = f"u{self.made}"
+        self.collection.insert_one({"uuid": name, "status": "conversion queued"})
+        self.expected[name] = Expected()
+        return name
+
+    @rule(target=claims, service=stores)
+    def claim(self, service: int) -> Any:
+        claim = self.services[service].claim()
+        eligible = {name for name, value in self.expected.items() if value.eligible}
+        if claim is None:
+            assert not eligible
+            return multiple()
+        assert claim.uuid in eligible
+        assert claim.problem is None
+        value = self.expected[claim.uuid]
+        if not value.waiting:
+            value.attempts = value.lost = 0
+        assert (claim.attempt, claim.lost) == (value.attempts + 1, value.lost)
+        assert (claim.request_id == value.request_id) == value.waiting
+        value.status, value.waiting, value.expired = "converting", False, False
+        value.request_id, value.token = claim.request_id, claim.token
+        return claim
+
+    def holds(self, claim: Claim) -> bool:
+        value = self.expected.get(claim.uuid)
+        return value is not None and value.status == "converting" and value.token == claim.token
+
+    @rule(claim=claims, service=stores)
+    def renew(self, claim: Claim, service: int) -> None:
+        held = self.holds(claim)
+        assert self.services[service].renew(claim, (50.0, "half")) is held
+        if held:
+            self.expected[claim.uuid].expired = False
+
+    @rule(
+        claim=claims,
+        service=stores,
+        how=st.sampled_from(["done", "failed", "counted", "delayed", "released"]),
+    )
+    def settle(self, claim: Claim, service: int, how: str) -> None:
+        held, store = self.holds(claim), self.services[service]
+        value = self.expected.get(claim.uuid, Expected())
+        if claim.token in value.settled:
+            return  # its owner has been told, and does not ask again
+        if how == "done":
+            matched = store.complete(claim, Outcome())
+        elif how == "failed":
+            matched = store.fail(claim, CorruptSource())
+        elif how == "released":
+            matched = store.release(claim)
+        else:
+            error = AttemptCrashed() if how == "counted" else OutOfSpace()
+            matched = store.retry(claim, error, 3600, counted=how == "counted")
+        assert matched is held
+        if not held:
+            return
+        value.settled.add(claim.token)
+        if how in ("done", "failed"):
+            value.end("done" if how == "done" else "conversion failed")
+        else:
+            value.attempts += how == "counted"
+            value.put_back(due=how == "released")
+
+    @rule(name=datasets)
+    def queue_by_the_portal(self, name: str) -> None:
+        if name in self.expected:
+            self.collection.update_one({"uuid": name}, {"$set": {"status": "conversion queued"}})
+            self.expected[name].ask_again()
+
+    @rule(name=datasets)
+    def requeue(self, name: str) -> None:
+        assert self.services[0].requeue(name) is (name in self.expected)
+        if name in self.expected:
+            self.expected[name].end("conversion queued")
+
+    @rule(name=datasets)
+    def cancel(self, name: str) -> None:
+        value = self.expected.get(name)
+        active = value is not None and value.status in ("conversion queued", "converting")
+        assert self.services[0].cancel(name) is active
+        if value is not None and active:
+            value.end("cancelled")
+
+    @rule(name=datasets)
+    def delete(self, name: str) -> None:
+        self.collection.delete_one({"uuid": name})
+        self.expected.pop(name, None)
+
+    @rule(name=datasets)
+    def let_time_pass(self, name: str) -> None:
+        """Its lease runs out, its delay ends."""
+        for path in ("conversion.lease.expires_at", "conversion.waiting.not_before"):
+            self.collection.update_one(
+                {"uuid": name, path: {"$exists": True}}, {"$set": {path: PAST}}
+            )
+        if name in self.expected:
+            self.expected[name].due = self.expected[name].expired = True
+
+    @rule(service=stores)
+    def rescue(self, service: int) -> None:
+        rescued = {claim.uuid for claim in self.services[service].rescue().lost}
+        for name, value in self.expected.items():
+            taken = value.status == "converting" and value.expired
+            assert (name in rescued) == taken
+            if taken:
+                value.lost += 1
+                value.put_back(due=True)
+
+    @invariant()
+    def each_document_is_where_it_must_be(self) -> None:
+        found = {document["uuid"]: document for document in self.collection.find()}
+        assert found.keys() == self.expected.keys()
+        for name, value in self.expected.items():
+            document = found[name]
+            conversion = document.get("conversion", {})
+            assert document["status"] == value.status
+            assert ("waiting" in conversion) == value.waiting
+            assert len(conversion.get("history", [])) <= 10
+            if value.status == "converting":
+                assert conversion["lease"]["token"] == value.token
+                assert document["conversion_retry_count"] == value.attempts
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_the_lease_protocol_holds(database: Database[dict[str, Any]], indexed: bool) -> None:
+    if indexed:
+        DatasetStore(database, owner="", lease_seconds=1).ensure_indexes()
+    checks = settings(
+        max_examples=40,
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],  # to shrink a failure takes minutes: add Phase.shrink for it
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(lambda: LeaseProtocol(database), settings=checks)
