@@ -1,0 +1,308 @@
+"""One DICOM file: where its frames lie in space and in the file.
+
+Source: DICOM PS3.3 (C.7.6.2 image plane, C.7.6.3 image pixel, C.11.1 modality LUT) and PS3.5.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from pydicom import Dataset, dcmread, uid
+from pydicom.errors import InvalidDicomError
+
+from scientistcloud.errors import CorruptSource, UnsupportedLayout
+from scientistcloud.readers.compression import BLOCK_BYTES, Inflater, decode_stream
+from scientistcloud.readers.dicom_elements import (
+    attributes,
+    color_table,
+    functional_group,
+    number,
+    numbers,
+    pixel_spacing,
+    sample_units,
+)
+from scientistcloud.readers.listing import open_regular
+from scientistcloud.readers.raw_array import Scale
+
+MAX_FRAMES = 1_000_000
+MAX_INFLATED_BYTES = 64 << 20
+_DEFLATED = str(uid.DeflatedExplicitVRLittleEndian).encode()
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_PIXELS = {0x7FE00010: "", 0x7FE00008: "f4", 0x7FE00009: "f8"}
+_RAW_SYNTAXES = {
+    uid.ImplicitVRLittleEndian: "<",
+    uid.ExplicitVRLittleEndian: "<",
+    uid.ExplicitVRBigEndian: ">",
+}
+_RAW_PHOTOMETRIC = frozenset({"MONOCHROME1", "MONOCHROME2", "RGB"})
+
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """How samples are stored; frames of one series share it.
+
+    Attributes
+    ----------
+    is_raw : bool
+        Whether they are read by position; else pydicom decodes frame by frame.
+    stored : numpy.dtype
+        Of one sample, byte order included; of decoded samples, the machine's.
+    unused_bits : int
+        High bits of a raw sample that mean nothing (PS3.5, 8.1.1).
+    """
+
+    rows: int
+    columns: int
+    samples: int
+    stored: np.dtype[Any]
+    unused_bits: int
+    is_raw: bool
+    is_planar: bool
+    is_palette: bool
+    photometric: str
+    syntax: str
+
+    @property
+    def components(self) -> int:
+        return 3 if self.is_palette else self.samples
+
+    @property
+    def frame_bytes(self) -> int:
+        return self.rows * self.columns * self.samples * self.stored.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One image of a file.
+
+    Attributes
+    ----------
+    position : Vector or None
+        Of its first sample, in mm.
+    order : tuple of float
+        What tells apart frames at one place, as far as the file tells: time before number.
+    """
+
+    path: Path
+    name: str
+    index: int
+    offset: int
+    position: Vector | None
+    orientation: tuple[float, ...] | None
+    scale: Scale
+    order: tuple[float, ...]
+    number: float
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """What one file holds."""
+
+    series: str
+    label: str
+    modality: str
+    units: str | None
+    spacing: tuple[float, float] | None
+    thickness: float | None
+    pixels: PixelFormat
+    frames: tuple[Frame, ...]
+    is_cine: bool
+    frame_seconds: float | None
+    palette: Dataset | None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def read_file(path: Path, name: str) -> DicomFile | None:
+    """The frames of a DICOM file; None for one without an image (a directory, a report).
+
+    Raises
+    ------
+    CorruptSource
+        It is damaged, or is no DICOM file.
+    UnsupportedLayout
+        Its transfer syntax is not known.
+    """
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            _check_deflated(file, name)
+            dataset = dcmread(file, stop_before_pixels=True, force=True)
+            at = file.tell()
+            head = file.read(12)
+        if "Rows" not in dataset or "Columns" not in dataset:
+            if not len(dataset):
+                raise CorruptSource(f"{name} holds no DICOM elements.")
+            return None
+        return _describe(dataset, path, name, at, head)
+    except (CorruptSource, UnsupportedLayout):
+        raise
+    except (
+        InvalidDicomError, ValueError, TypeError, AttributeError, KeyError, IndexError, EOFError,
+        ArithmeticError, NotImplementedError, RecursionError, OSError, AssertionError,
+    ) as error:  # fmt: skip
+        raise CorruptSource(f"{name} is a damaged DICOM file ({error}).") from error
+
+
+def _check_deflated(file: BinaryIO, name: str) -> None:
+    """Refuse a deflated file that swells beyond reason: pydicom inflates it as a whole."""
+    head = file.read(1024)
+    file.seek(0)
+    if head[128:136] != b"DICM\2\0\0\0" or _DEFLATED not in head:
+        return
+    start = 144 + int.from_bytes(head[140:144], "little")
+    file.seek(start)
+    blocks = iter(lambda: file.read(BLOCK_BYTES), b"")
+    total = 0
+    for block in decode_stream(blocks, lambda: Inflater(-15), several=True, marked_end=False):
+        total += len(block)
+        if total > MAX_INFLATED_BYTES:
+            raise UnsupportedLayout(
+                f"{name} is deflated as a whole and inflates to more than "
+                f"{MAX_INFLATED_BYTES >> 20} MiB.",
+                remedy="Export the images without compression.",
+            )
+    file.seek(0)
+
+
+def _describe(dataset: Dataset, path: Path, name: str, at: int, head: bytes) -> DicomFile:
+    syntax = _syntax(dataset, name)
+    tag, offset, length = _pixel_element(syntax, at, head)
+    pixels = _pixel_format(dataset, syntax, tag, length, name)
+    count = int(dataset.get("NumberOfFrames") or 1)
+    if not 1 <= count <= MAX_FRAMES:
+        raise CorruptSource(f"{name} says that it has {count} frames.")
+    if pixels.is_raw and length < count * pixels.frame_bytes:
+        raise CorruptSource(
+            f"{name} is cut short: {count} frames need {count * pixels.frame_bytes:,} bytes, and "
+            f"it has {length:,}."
+        )
+    frames = tuple(
+        _frame(dataset, i, path, name, offset + i * pixels.frame_bytes) for i in range(count)
+    )
+    interval = number(dataset.get("FrameTime"))
+    measures = functional_group(dataset, 0, "PixelMeasuresSequence")
+    return DicomFile(
+        series=str(dataset.get("SeriesInstanceUID") or ""),
+        label=str(dataset.get("SeriesDescription") or "").strip()
+        or f"series {dataset.get('SeriesNumber') or ''}".strip(),
+        modality=str(dataset.get("Modality") or ""),
+        units=sample_units(dataset),
+        spacing=pixel_spacing(dataset),
+        thickness=number(measures.get("SliceThickness"))
+        or number(dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness")),
+        pixels=pixels,
+        frames=frames,
+        is_cine=count > 1 and ("FrameTime" in dataset or "FrameTimeVector" in dataset),
+        frame_seconds=interval / 1000 if interval else None,
+        palette=color_table(dataset) if pixels.is_palette else None,
+        attributes=attributes(dataset),
+    )
+
+
+def _syntax(dataset: Dataset, name: str) -> uid.UID:
+    """The transfer syntax; files without a meta header are taken as pydicom read them."""
+    meta = getattr(dataset, "file_meta", None) or Dataset()
+    syntax = meta.get("TransferSyntaxUID")
+    if syntax:
+        syntax = uid.UID(str(syntax))
+        if syntax.is_private or not syntax.is_transfer_syntax:
+            raise UnsupportedLayout(f"{name} uses the unknown transfer syntax {syntax}.")
+        return syntax
+    is_implicit, is_little = dataset.original_encoding
+    if is_implicit:
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRLittleEndian if is_little else uid.ExplicitVRBigEndian
+
+
+def _pixel_element(syntax: uid.UID, at: int, head: bytes) -> tuple[int, int, int]:
+    """Tag, position and length in bytes of the pixel data; 0s where they are not at hand."""
+    if syntax == uid.DeflatedExplicitVRLittleEndian or len(head) < 8:
+        return 0, 0, 0
+    order = "big" if syntax == uid.ExplicitVRBigEndian else "little"
+    group, element = (int.from_bytes(head[i : i + 2], order) for i in (0, 2))  # type: ignore[arg-type]
+    tag = group << 16 | element
+    if tag not in _PIXELS:
+        return 0, 0, 0
+    if syntax == uid.ImplicitVRLittleEndian:
+        return tag, at + 8, int.from_bytes(head[4:8], "little")
+    return tag, at + 12, int.from_bytes(head[8:12], order)  # type: ignore[arg-type]
+
+
+def _pixel_format(
+    dataset: Dataset, syntax: uid.UID, tag: int, length: int, name: str
+) -> PixelFormat:
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    allocated = int(dataset.get("BitsAllocated") or 0)
+    stored = int(dataset.get("BitsStored") or allocated)
+    signed = int(dataset.get("PixelRepresentation") or 0) == 1
+    photometric = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2").strip()
+    if not tag and syntax != uid.DeflatedExplicitVRLittleEndian:
+        raise CorruptSource(f"{name} has no pixel data.")
+    if rows < 1 or columns < 1 or samples not in (1, 3, 4) or not 1 <= stored <= max(1, allocated):
+        raise CorruptSource(f"{name} describes an image of {columns} x {rows} that cannot be.")
+    if allocated not in (1, 8, 16, 32, 64):
+        raise UnsupportedLayout(f"{name} stores samples in {allocated} bits.")
+    raw = (
+        syntax in _RAW_SYNTAXES
+        and length != _UNDEFINED_LENGTH
+        and allocated > 1
+        and photometric in _RAW_PHOTOMETRIC
+    )
+    code = _PIXELS.get(tag) or f"{'i' if signed else 'u'}{max(1, allocated // 8)}"
+    return PixelFormat(
+        rows=rows,
+        columns=columns,
+        samples=samples,
+        stored=np.dtype(_RAW_SYNTAXES[syntax] + code if raw else code),
+        unused_bits=allocated - stored if code[0] != "f" else 0,
+        is_raw=raw,
+        is_planar=samples > 1 and int(dataset.get("PlanarConfiguration") or 0) == 1,
+        is_palette=photometric == "PALETTE COLOR",
+        photometric=photometric,
+        syntax=str(syntax),
+    )
+
+
+def _frame(dataset: Dataset, index: int, path: Path, name: str, offset: int) -> Frame:
+    plane = functional_group(dataset, index, "PlanePositionSequence")
+    turn = functional_group(dataset, index, "PlaneOrientationSequence")
+    values = functional_group(dataset, index, "PixelValueTransformationSequence")
+    values = values if "RescaleSlope" in values else dataset
+    content = functional_group(dataset, index, "FrameContentSequence")
+    slope, intercept = number(values.get("RescaleSlope")), number(values.get("RescaleIntercept"))
+    position = numbers(plane.get("ImagePositionPatient") or dataset.get("ImagePositionPatient"))
+    orientation = numbers(
+        turn.get("ImageOrientationPatient") or dataset.get("ImageOrientationPatient")
+    )
+    shared = int(dataset.get("NumberOfFrames") or 1) > 1 and "ImagePositionPatient" not in plane
+    return Frame(
+        path=path,
+        name=name,
+        index=index,
+        offset=offset,
+        position=(position[0], position[1], position[2])
+        if len(position) == 3 and not shared
+        else None,
+        orientation=orientation if len(orientation) == 6 else None,
+        scale=Scale(1.0 if slope is None else slope, intercept or 0.0),
+        order=_order(dataset, content),
+        number=(number(dataset.get("InstanceNumber")) or 0.0) + index * 1e-9,
+    )
+
+
+def _order(dataset: Dataset, content: Dataset) -> tuple[float, ...]:
+    found = [
+        content.get("TemporalPositionIndex") or dataset.get("TemporalPositionIdentifier"),
+        dataset.get("TriggerTime"),
+        dataset.get("AcquisitionNumber"),
+        dataset.get("EchoNumbers"),
+        dataset.get("DiffusionBValue"),
+        dataset.get("AcquisitionTime"),
+    ]
+    return tuple(number(value) or 0.0 for value in found)
