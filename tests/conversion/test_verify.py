@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -203,7 +203,8 @@ def specs(draw: st.DrawFn, longest: int) -> DatasetSpec:
     return DatasetSpec("", shape, axes, fields, draw(st.integers(1, 3)))
 
 
-@given(specs(longest=5000))
+@settings(max_examples=40, deadline=None)
+@given(specs(longest=3000))
 def test_every_field_is_sampled_and_the_budget_kept(spec: DatasetSpec) -> None:
     bitmask = Bitmask.from_dims(spec.shape)
     layout = BlockLayout(bitmask, min(16, bitmask.length))
@@ -219,6 +220,7 @@ def test_every_field_is_sampled_and_the_budget_kept(spec: DatasetSpec) -> None:
     assert compared <= SHARE * spec.samples_bytes + len(spec.fields) * SMALL_BYTES
 
 
+@settings(deadline=None)
 @given(specs(longest=40))
 def test_full_covers_every_sample_once(spec: DatasetSpec) -> None:
     seen = np.zeros((len(spec.fields), spec.timesteps, *spec.shape), np.uint8)
@@ -227,6 +229,7 @@ def test_full_covers_every_sample_once(spec: DatasetSpec) -> None:
     assert (seen == 1).all()
 
 
+@settings(deadline=None)
 @given(specs(longest=10**5))
 def test_full_holds_little(spec: DatasetSpec) -> None:
     for probe, _ in zip(all_probes(spec), range(50), strict=False):

@@ -70,7 +70,7 @@ def verify_dataset(
 
 
 def _manifest(reader: IdxReader) -> Manifest:
-    name = manifest_name(reader.header, reader.stored.name)
+    name = manifest_name(reader.header, reader.stored.base, reader.stored.name)
     try:
         return Manifest.open(reader.stored.base / name)
     except (OSError, CorruptSource) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from scientistcloud.errors import Stopped, StorageUnavailable
 from scientistcloud.grid import Box
 from scientistcloud.idx.blockfile import ENTRY_BYTES, HEAD_BYTES, table_bytes
 from scientistcloud.idx.damage import Damage, describe_region, hull
+from scientistcloud.idx.header import IdxHeader
 from scientistcloud.idx.manifest import FileSum, Manifest
 from scientistcloud.idx.reader import IdxReader
 
@@ -31,13 +32,71 @@ _TOLD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """A block that the manifest says is stored."""
+class StoredBlock:
+    """A block as the manifest has it: field (its index), number, stored bytes and CRC-32."""
 
     field: int
     number: int
     size: int
     crc: int
+
+
+class FileSums:
+    """Sums up files from end to end, in pieces of 1 MiB.
+
+    Parameters
+    ----------
+    progress : callable
+        Told the bytes newly read.
+    stop : callable
+        Asked once a piece; `Stopped` is raised when it says so.
+    """
+
+    def __init__(self, progress: Callable[[int], None], stop: Callable[[], bool]) -> None:
+        self._progress = progress
+        self._stop = stop
+        self._buffer = bytearray(_PIECE_BYTES)
+
+    def piece(self, fd: int, offset: int, size: int, crc: int = 0) -> int:
+        """The CRC-32 of a piece of a file, going on from `crc`; -1 where the file ends before."""
+        view = memoryview(self._buffer)
+        while size > 0:
+            if self._stop():
+                raise Stopped
+            count = os.preadv(fd, [view[: min(size, _PIECE_BYTES)]], offset)
+            if count == 0:
+                return -1
+            crc = crc32(view[:count], crc)
+            size, offset = size - count, offset + count
+            self._progress(count)
+        return crc
+
+    def block_file(
+        self, fd: int, header: IdxHeader, stored: Sequence[StoredBlock]
+    ) -> tuple[list[StoredBlock], int]:
+        """Of a file of blocks: those of `stored` that are not in it as they were, and the sum of
+        the rest, which is its table and gaps."""
+        size_bytes = os.fstat(fd).st_size
+        wanted = table_bytes(header.blocks_per_file, len(header.fields))
+        table = os.pread(fd, wanted, 0)
+        places = _places(table.ljust(wanted, b"\0"))
+        rows = [
+            b.field * header.blocks_per_file + b.number % header.blocks_per_file for b in stored
+        ]
+        offsets = [int(places[row, 0]) for row in rows]
+        lost, crc, end = [], crc32(table), len(table)
+        self._progress(len(table))
+        for index in sorted(range(len(rows)), key=offsets.__getitem__):
+            block, offset = stored[index], offsets[index]
+            fits = end <= offset and offset + block.size <= size_bytes
+            if not fits or int(places[rows[index], 1]) != block.size:
+                lost.append(block)
+                continue
+            crc = self.piece(fd, end, offset - end, crc)
+            if self.piece(fd, offset, block.size) != block.crc:
+                lost.append(block)
+            end = offset + block.size
+        return lost, self.piece(fd, end, max(0, size_bytes - end), crc)
 
 
 class BlockAudit:
@@ -64,9 +123,7 @@ class BlockAudit:
     ) -> None:
         self._reader = reader
         self._manifest = manifest
-        self._progress = progress
-        self._stop = stop
-        self._buffer = bytearray(_PIECE_BYTES)
+        self._sums = FileSums(progress, stop)
 
     def run(self) -> Iterator[Damage]:
         """Every damage of block files or ARCO blocks, in the order of timesteps.
@@ -95,10 +152,10 @@ class BlockAudit:
     def _audit_arco(self, timestep: int) -> Iterator[Damage]:
         for field in range(len(self._reader.header.fields)):
             for number, slot in enumerate(self._manifest.slots(timestep, field)):
-                stored = _Stored(field, number, int(slot["size"]), int(slot["crc32"]))
+                stored = StoredBlock(field, number, int(slot["size"]), int(slot["crc32"]))
                 yield from self._audit_block(timestep, stored)
 
-    def _audit_block(self, timestep: int, stored: _Stored) -> Iterator[Damage]:
+    def _audit_block(self, timestep: int, stored: StoredBlock) -> Iterator[Damage]:
         name = self._reader.stored.file_name(timestep, stored.field, stored.number)
         path = self._reader.stored.base / name
         if stored.size == 0:
@@ -110,7 +167,7 @@ class BlockAudit:
                 yield self._damage(name, file.problem, timestep, [stored])
             elif file.size_bytes != stored.size:
                 yield self._damage(name, _size_problem(file, stored.size), timestep, [stored])
-            elif self._sum(file.fd, 0, stored.size) != stored.crc:
+            elif self._sums.piece(file.fd, 0, stored.size) != stored.crc:
                 yield self._damage(name, "is damaged", timestep, [stored])
 
     def _audit_file(self, timestep: int, first: int) -> Iterator[Damage]:
@@ -129,16 +186,12 @@ class BlockAudit:
                 yield from self._audit_open_file(file, name, listed, timestep, stored)
 
     def _audit_open_file(
-        self, file: _Open, name: str, listed: FileSum, timestep: int, stored: list[_Stored]
+        self, file: _Open, name: str, listed: FileSum, timestep: int, stored: list[StoredBlock]
     ) -> Iterator[Damage]:
         assert file.fd is not None
         if file.size_bytes != listed.size_bytes:
             yield self._damage(name, _size_problem(file, listed.size_bytes), timestep, stored)
-        header = self._reader.header
-        size = table_bytes(header.blocks_per_file, len(header.fields))
-        table = os.pread(file.fd, size, 0)
-        places = _places(table.ljust(size, b"\0"), header.blocks_per_file)
-        lost, rest_crc = self._sum_payloads(file, places, stored, table)
+        lost, rest_crc = self._sums.block_file(file.fd, self._reader.header, stored)
         if rest_crc != listed.crc32:
             yield self._damage(name, "is damaged in its table of blocks", timestep, stored)
         for block in lost[:_TOLD]:
@@ -146,29 +199,7 @@ class BlockAudit:
         if len(lost) > _TOLD:
             yield self._damage(name, "is damaged in more blocks", timestep, lost[_TOLD:])
 
-    def _sum_payloads(
-        self, file: _Open, places: NDArray[np.uint64], stored: list[_Stored], table: bytes
-    ) -> tuple[list[_Stored], int]:
-        """The blocks that are not as they were, and the sum of table and gaps."""
-        assert file.fd is not None
-        per_file = self._reader.header.blocks_per_file
-        rows = [block.field * per_file + block.number % per_file for block in stored]
-        offsets = [int(places[row, 0]) for row in rows]
-        lost, crc, end = [], crc32(table), len(table)
-        self._progress(len(table))
-        for index in sorted(range(len(rows)), key=offsets.__getitem__):
-            block, offset = stored[index], offsets[index]
-            fits = end <= offset and offset + block.size <= file.size_bytes
-            if not fits or int(places[rows[index], 1]) != block.size:
-                lost.append(block)
-                continue
-            crc = self._sum(file.fd, end, offset - end, crc)
-            if self._sum(file.fd, offset, block.size) != block.crc:
-                lost.append(block)
-            end = offset + block.size
-        return lost, self._sum(file.fd, end, max(0, file.size_bytes - end), crc)
-
-    def _stored_in_file(self, timestep: int, first: int) -> list[_Stored]:
+    def _stored_in_file(self, timestep: int, first: int) -> list[StoredBlock]:
         header = self._reader.header
         count = min(header.blocks_per_file, header.block_count - first)
         found = []
@@ -176,24 +207,10 @@ class BlockAudit:
             slots = self._manifest.slots(timestep, field, first, count)
             for i in np.flatnonzero(slots["size"]):
                 size, crc = slots[i].item()
-                found.append(_Stored(field, first + int(i), size, crc))
+                found.append(StoredBlock(field, first + int(i), size, crc))
         return found
 
-    def _sum(self, fd: int, offset: int, size: int, crc: int = 0) -> int:
-        """The CRC-32 of a piece of a file, going on from `crc`."""
-        view = memoryview(self._buffer)
-        while size > 0:
-            if self._stop():
-                raise Stopped
-            count = os.preadv(fd, [view[: min(size, _PIECE_BYTES)]], offset)
-            if count == 0:
-                return -1
-            crc = crc32(view[:count], crc)
-            size, offset = size - count, offset + count
-            self._progress(count)
-        return crc
-
-    def _damage(self, name: str, problem: str, timestep: int, lost: list[_Stored]) -> Damage:
+    def _damage(self, name: str, problem: str, timestep: int, lost: list[StoredBlock]) -> Damage:
         header = self._reader.header
         fields = {block.field for block in lost}
         field = header.fields[fields.pop()].name if len(fields) == 1 else None
@@ -230,7 +247,7 @@ def _size_problem(file: _Open, expected: int) -> str:
     return f"{what} ({file.size_bytes} bytes instead of {expected})"
 
 
-def _places(table: bytes, blocks_per_file: int) -> NDArray[np.uint64]:
+def _places(table: bytes) -> NDArray[np.uint64]:
     """Offset and size that the table gives for each of its entries."""
     words = np.frombuffer(table, ">u4", offset=HEAD_BYTES).reshape(-1, ENTRY_BYTES // 4)
     words = words.astype(np.uint64)

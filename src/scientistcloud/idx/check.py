@@ -18,6 +18,7 @@ from scientistcloud.idx.audit import BlockAudit
 from scientistcloud.idx.damage import Damage
 from scientistcloud.idx.header import IdxHeader
 from scientistcloud.idx.manifest import MANIFEST_NAME, Manifest, sum_file
+from scientistcloud.idx.midx import is_midx, load_midx
 from scientistcloud.idx.reader import IdxReader
 
 HEADER_NAME = "visus.idx"
@@ -62,19 +63,28 @@ def verify_path(
             yield damage if prefix == "." else replace(damage, path=f"{prefix}/{damage.path}")
 
 
-def manifest_name(header: IdxHeader, name: str) -> str:
-    """Where the manifest lies, relative to the header's folder: beside the blocks.
+def manifest_name(header: IdxHeader, base: Path, name: str) -> str:
+    """Where the manifest lies, relative to the header's folder: beside the blocks, or above them.
 
     Parameters
     ----------
+    base : Path
+        The header's folder.
     name : str
         The header's file name without ``.idx``.
     """
-    if header.arco:
-        return f"{name}/{MANIFEST_NAME}"
-    prefix = header.filename_template.partition("%")[0].removeprefix("./")
-    folder = prefix.rpartition("/")[0]
-    return f"{folder}/{MANIFEST_NAME}" if folder else MANIFEST_NAME
+    return _nearest_manifest(blocks_folder(header, name), base)
+
+
+def blocks_folder(header: IdxHeader, name: str) -> PurePosixPath:
+    """The folder that holds all blocks, relative to the header's."""
+    prefix = header.filename_template.partition("%")[0]
+    return PurePosixPath(name if header.arco else prefix.rpartition("/")[0] or ".")
+
+
+def _nearest_manifest(folder: PurePosixPath, base: Path) -> str:
+    places = [(place / MANIFEST_NAME).as_posix() for place in (folder, *folder.parents)]
+    return next((place for place in places if (base / place).is_file()), places[0])
 
 
 def _further_headers(root: Path, main: Path) -> list[Path]:
@@ -95,6 +105,9 @@ def _further_headers(root: Path, main: Path) -> list[Path]:
 def _verify_dataset(
     path: Path, progress: Callable[[int], None], stop: Callable[[], bool]
 ) -> Iterator[Damage]:
+    if _begins_as_midx(path):
+        yield from _verify_midx(path, progress, stop)
+        return
     try:
         reader = IdxReader(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -105,7 +118,34 @@ def _verify_dataset(
         return
     except OSError as error:
         raise StorageUnavailable(f"'{path.name}' cannot be read: {error.strerror}.") from error
-    name = manifest_name(reader.header, path.stem)
+    name = manifest_name(reader.header, path.parent, path.stem)
+    yield from _verify_with_manifest(path, name, reader, progress, stop)
+
+
+def _verify_midx(
+    path: Path, progress: Callable[[int], None], stop: Callable[[], bool]
+) -> Iterator[Damage]:
+    """The text and, one by one, the datasets that it joins."""
+    try:
+        parts = load_midx(path).parts
+    except ConversionError as error:
+        yield _whole(path.name, f"is damaged, and with it the whole dataset: {error.message}")
+        return
+    name = _nearest_manifest(PurePosixPath(parts[0]).parent, path.parent)
+    yield from _verify_with_manifest(path, name, None, progress, stop)
+    for part in parts:
+        folder = PurePosixPath(part).parent.as_posix()
+        for damage in _verify_dataset(path.parent / part, progress, stop):
+            yield replace(damage, path=f"{folder}/{damage.path}")
+
+
+def _verify_with_manifest(
+    path: Path,
+    name: str,
+    reader: IdxReader | None,
+    progress: Callable[[int], None],
+    stop: Callable[[], bool],
+) -> Iterator[Damage]:
     try:
         manifest = Manifest.open(path.parent / name)
     except (FileNotFoundError, NotADirectoryError):
@@ -119,7 +159,7 @@ def _verify_dataset(
         for damage in _verify_files(path, manifest, progress):
             intact = intact and damage.path != path.name
             yield damage
-        if intact:
+        if intact and reader is not None:
             yield from _verify_blocks(reader, manifest, name, path.name, progress, stop)
 
 
@@ -161,6 +201,12 @@ def _verify_blocks(
         yield _whole(name, "is damaged in its checksums: the data cannot be checked")
     else:
         yield from BlockAudit(reader, manifest, progress=progress, stop=stop).run()
+
+
+def _begins_as_midx(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return is_midx(file.read(4096))
+    return False
 
 
 def _whole(name: str, problem: str) -> Damage:
