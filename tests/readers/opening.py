@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ def numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
 def opened(
     root: Path, parameters: Mapping[str, Any] | None = None, sensor: str | None = None
 ) -> Any:
-    """The source of the upload `root`."""
-    return open_source(root, sensor, parameters or {}, root.parent / "scratch")
+    """The source of the upload `root`; what is unpacked goes when it is closed."""
+    scratch = Path(tempfile.gettempdir())
+    return open_source(root, sensor, parameters or {}, scratch)
 
 
 def whole(source: Any, dataset: int = 0, field: int = 0, timestep: int = 0) -> np.ndarray:
