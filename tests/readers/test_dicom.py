@@ -297,7 +297,7 @@ def test_sample_with_planes_of_color(samples: Path, tmp_path: Path) -> None:
         "JPEG2000.dcm", "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm", "GDCMJ2K_TextGBR.dcm",
         "liver_1frame.dcm", "liver_expb_1frame.dcm",
         "JPEGLSNearLossless_08.dcm", "JPEGLSNearLossless_16.dcm", "rtdose.dcm", "rtdose_rle.dcm",
-        "rtdose_1frame.dcm", "examples_rgb_color.dcm", "examples_ybr_color.dcm",
+        "rtdose_1frame.dcm", "examples_rgb_color.dcm",
         "SC_rgb_small_odd.dcm", "SC_rgb_small_odd_big_endian.dcm", "SC_rgb_rle.dcm",
         "SC_rgb_rle_16bit.dcm", "SC_rgb_rle_2frame.dcm", "SC_ybr_full_422_uncompressed.dcm",
         "SC_rgb_jpeg_gdcm.dcm", "SC_rgb_gdcm_KY.dcm", "SC_rgb_jls_lossy_line.dcm",
@@ -326,6 +326,15 @@ def test_lossy_jpeg_is_theirs_up_to_rounding(name: str, tmp_path: Path) -> None:
         mine = whole(source)
     assert mine.shape == theirs.shape
     assert np.abs(mine.astype(int) - theirs.astype(int)).max() <= 2
+
+
+def test_jpeg_with_halved_colors_is_that_of_pillow(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    path = THEIRS / "examples_ybr_color.dcm"
+    with open_at(path, tmp_path) as source:
+        for frame in (0, 7, 29):
+            theirs = pixel_array(path, index=frame, decoding_plugin="pillow")
+            assert np.array_equal(whole(source, frame), theirs)
 
 
 def test_palette_becomes_color(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from pydicom import Dataset, dcmread, uid
 from pydicom.errors import InvalidDicomError
 
 from scientistcloud.errors import CorruptSource, UnsupportedLayout
-from scientistcloud.readers.compression import BLOCK_BYTES, Inflater, decode_stream
+from scientistcloud.readers.dicom_deflated import check_deflated
 from scientistcloud.readers.dicom_elements import (
     attributes,
     color_table,
@@ -29,8 +29,6 @@ from scientistcloud.readers.listing import open_regular
 from scientistcloud.readers.raw_array import Scale
 
 MAX_FRAMES = 1_000_000
-MAX_INFLATED_BYTES = 64 << 20
-_DEFLATED = str(uid.DeflatedExplicitVRLittleEndian).encode()
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXELS = {0x7FE00010: "", 0x7FE00008: "f4", 0x7FE00009: "f8"}
 _RAW_SYNTAXES = {
@@ -130,7 +128,7 @@ def read_file(path: Path, name: str) -> DicomFile | None:
     """
     try:
         with os.fdopen(open_regular(path), "rb") as file:
-            _check_deflated(file, name)
+            check_deflated(file, name)
             dataset = dcmread(file, stop_before_pixels=True, force=True)
             at = file.tell()
             head = file.read(12)
@@ -146,27 +144,6 @@ def read_file(path: Path, name: str) -> DicomFile | None:
         ArithmeticError, NotImplementedError, RecursionError, OSError, AssertionError,
     ) as error:  # fmt: skip
         raise CorruptSource(f"{name} is a damaged DICOM file ({error}).") from error
-
-
-def _check_deflated(file: BinaryIO, name: str) -> None:
-    """Refuse a deflated file that swells beyond reason: pydicom inflates it as a whole."""
-    head = file.read(1024)
-    file.seek(0)
-    if head[128:136] != b"DICM\2\0\0\0" or _DEFLATED not in head:
-        return
-    start = 144 + int.from_bytes(head[140:144], "little")
-    file.seek(start)
-    blocks = iter(lambda: file.read(BLOCK_BYTES), b"")
-    total = 0
-    for block in decode_stream(blocks, lambda: Inflater(-15), several=True, marked_end=False):
-        total += len(block)
-        if total > MAX_INFLATED_BYTES:
-            raise UnsupportedLayout(
-                f"{name} is deflated as a whole and inflates to more than "
-                f"{MAX_INFLATED_BYTES >> 20} MiB.",
-                remedy="Export the images without compression.",
-            )
-    file.seek(0)
 
 
 def _describe(dataset: Dataset, path: Path, name: str, at: int, head: bytes) -> DicomFile:
@@ -253,6 +230,8 @@ def _pixel_format(
         and length != _UNDEFINED_LENGTH
         and allocated > 1
         and photometric in _RAW_PHOTOMETRIC
+        # Bytes in big-endian words change places (PS3.5, A.3).
+        and not (allocated == 8 and _RAW_SYNTAXES[syntax] == ">")
     )
     code = _PIXELS.get(tag) or f"{'i' if signed else 'u'}{max(1, allocated // 8)}"
     return PixelFormat(
