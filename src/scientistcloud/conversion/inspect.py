@@ -118,7 +118,7 @@ def open_source(
             notes += (f"Unpacked {', '.join(unpacked.archives)}.",)
             listing = unpacked.listing
         found = detect(listing, kind, parameters.get("format"))
-        selection = Selection(listing.root, kind, parameters)
+        selection = Selection(listing.root, kind, parameters, scratch)
         source = found.reader.open([entry.path for entry in found.files], selection)
     except BaseException:
         _remove(unpacked.folder if unpacked else None)
