@@ -34,6 +34,7 @@ _ZARR_NAMES = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 _CACHE_SUFFIX = ".float32.dat"
 _NUMBER = re.compile(r"(\d+)")
 _MAX_DEPTH = 32
+_KEPT_HEADS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,13 @@ class Listing:
     _heads: dict[Path, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def head(self, entry: FileEntry) -> bytes:
-        """The first 4 KiB of a file, read once."""
-        if entry.path not in self._heads:
-            self._heads[entry.path] = read_head(entry.path)
-        return self._heads[entry.path]
+        """The first 4 KiB of a file; those of a few files are kept."""
+        head = self._heads.get(entry.path)
+        if head is None:
+            head = read_head(entry.path)
+            if len(self._heads) < _KEPT_HEADS:
+                self._heads[entry.path] = head
+        return head
 
     def name_of(self, path: Path) -> str:
         """The name, relative to the root, by which the user knows `path`."""
