@@ -223,6 +223,13 @@ def test_whole_parts_may_be_missing(published: Path, tmp_path: Path, name: str) 
     assert list(verify_path(folder))
 
 
+def test_a_conversion_that_goes_on_is_no_damage(published: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(published, folder)
+    (folder / "further" / "visus" / "fedcba9876543210").mkdir(parents=True)
+    assert list(verify_path(folder)) == []
+
+
 def test_blocks_of_somebody_else_are_named(published: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(published, folder)

@@ -22,7 +22,9 @@ from scientistcloud.errors import (
 )
 from scientistcloud.grid import Box
 from scientistcloud.readers.base import Match, Selection, Sensor, Source
-from scientistcloud.readers.idx import READER
+from scientistcloud.readers.idx import READER, IdxSource
+from scientistcloud.readers.registry import READERS
+from tests.readers.contract import Case, SourceContract
 
 SHAPE = (25, 40, 50)
 
@@ -70,6 +72,13 @@ def assert_holds(source: Source, values: dict[str, NDArray[Any]], dataset: int =
                 out = np.zeros(box.shape + tail, field.dtype)
                 source.read(field, timestep, box, out)
                 assert (out == data[timestep][box.slices]).all()
+
+
+@pytest.mark.skipif("idx" not in dict(READERS), reason="the format is not in the table")
+class TestContract(SourceContract):
+    @pytest.fixture(params=["", "8kb"], ids=["blocks", "arco"])
+    def case(self, request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+        return Case(tmp_path, make(tmp_path, arco=request.param))
 
 
 def test_it_is_known_by_its_first_key() -> None:
@@ -185,6 +194,9 @@ def test_of_a_midx_the_parts_are_read(tmp_path: Path) -> None:
         assert [d.name for d in source.spec.datasets] == ["", "a"]
         assert_holds(source, values, dataset=1)
         assert any("all.midx" in note for note in source.spec.notes)
+        assert isinstance(source, IdxSource)
+        assert source.midx == tmp_path / "all.midx"
+        assert source.headers["a"] == tmp_path / "a" / "visus.idx"
     shutil.rmtree(tmp_path / "a")
     with pytest.raises(MissingMember, match=r"visus\.idx"):
         open_all(tmp_path)

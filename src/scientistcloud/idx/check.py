@@ -88,12 +88,12 @@ def _nearest_manifest(folder: PurePosixPath, base: Path) -> str:
 
 
 def _further_headers(root: Path, main: Path) -> list[Path]:
-    """Headers of further datasets: found by their folders, or listed in ``metadata.json``."""
-    found = {
-        folder / HEADER_NAME
-        for folder in (root.iterdir() if root.is_dir() else ())
-        if folder.is_dir() and folder.name != main.stem and (folder / main.stem).is_dir()
-    }
+    """Headers of further datasets: those that are there, or that ``metadata.json`` lists.
+
+    A folder of blocks without either belongs to a conversion that is still going on.
+    """
+    folders = [f for f in root.iterdir() if f.is_dir()] if root.is_dir() else []
+    found = {f / HEADER_NAME for f in folders if (f / HEADER_NAME).is_file()}
     with suppress(OSError, ValueError, TypeError, KeyError):
         for entry in json.loads((root / METADATA_NAME).read_bytes())["datasets"]:
             listed = PurePosixPath(str(entry["path"]))

@@ -70,7 +70,9 @@ class IdxFormatReader:
             name = output_name(_title(path), names) if members else ""
             names.append(name)
             members.append(_member(path, name, selection))
-        return IdxSource(members, headers, choices, notes)
+        joined = [path for path in files if is_midx(_head(path))]
+        midx = joined[0] if len(joined) == 1 and "dataset" not in selection.parameters else None
+        return IdxSource(members, headers, midx, choices, notes)
 
 
 READER = IdxFormatReader()
@@ -85,7 +87,15 @@ class _Member:
 
 
 class IdxSource:
-    """One or several IDX datasets for reading."""
+    """One or several IDX datasets for reading, or to be carried over as they are.
+
+    Attributes
+    ----------
+    headers : Mapping
+        By name of the dataset ("" is the main one), its ``.idx`` file.
+    midx : Path or None
+        The ``.midx`` that joins them, if there is just one.
+    """
 
     concurrency = Concurrency.THREADS
 
@@ -93,11 +103,14 @@ class IdxSource:
         self,
         members: Sequence[_Member],
         headers: Sequence[Path],
+        midx: Path | None,
         choices: tuple[Choice, ...],
         notes: tuple[str, ...],
     ) -> None:
         self._members = {f.key: (m, i) for m in members for i, f in enumerate(m.spec.fields)}
-        self.readers: Mapping[str, IdxReader] = {m.spec.name: m.reader for m in members}
+        names = [member.spec.name for member in members]
+        self.headers: Mapping[str, Path] = dict(zip(names, headers, strict=True))
+        self.midx = midx
         self.spec = SourceSpec(
             format="IDX",
             datasets=tuple(member.spec for member in members),
