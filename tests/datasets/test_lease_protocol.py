@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
     invariant,
-    multiple,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -23,6 +21,20 @@ from pymongo.database import Database
 from scientistcloud.datasets.document import Claim, Outcome
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import AttemptCrashed, CorruptSource, OutOfSpace
+
+OUTCOMES = ("done", "failed", "counted", "delayed", "released")
+ACTIONS = Counter(
+    dict.fromkeys(OUTCOMES, 2),
+    queue=4,
+    claim=8,
+    renew=3,
+    requeue=1,
+    cancel=1,
+    delete=1,
+    let_time_pass=3,
+    rescue=2,
+)
+"""What can happen, and how often as compared with the rest."""
 
 PAST = datetime.now(UTC) - timedelta(days=1)
 
@@ -51,17 +63,9 @@ class Expected:
     def end(self, status: str) -> None:
         self.status, self.waiting, self.token = status, False, ""
 
-    def ask_again(self) -> None:
-        if self.status != "conversion queued":
-            self.end("conversion queued")
-
 
 class LeaseProtocol(RuleBasedStateMachine):
     """Whatever happens, each document is where the protocol says, and held by one owner at most."""
-
-    datasets = Bundle("datasets")
-    claims = Bundle("claims")
-    stores = st.integers(0, 2)
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         super().__init__()
@@ -72,24 +76,41 @@ class LeaseProtocol(RuleBasedStateMachine):
             for number in range(3)
         ]
         self.expected: dict[str, Expected] = {}
-        self.made = 0
+        self.taken: list[Claim] = []
 
-    @precondition(lambda self: self.made < 3)  # few, so that accidents meet
-    @rule(target=datasets)
-    def upload(self) -> str:
-        self.made += 1
-        name = f"u{self.made}"
-        self.collection.insert_one({"uuid": name, "status": "conversion queued"})
-        self.expected[name] = Expected()
-        return name
+    # One rule, because several would be switched off at random, and most paths need them all.
+    @rule(
+        action=st.sampled_from(sorted(ACTIONS.elements())),
+        name=st.sampled_from(["a", "b", "c"]),
+        service=st.integers(0, 2),
+        pick=st.integers(0, 99),
+    )
+    def act(self, action: str, name: str, service: int, pick: int) -> None:
+        store = self.services[service]
+        if action in OUTCOMES:
+            # The newest claims are the ones that may be held.
+            if self.taken:
+                self.settle(self.taken[-1 - pick % min(4, len(self.taken))], store, action)
+        elif action == "renew":
+            if self.taken:
+                self.renew(self.taken[-1 - pick % min(6, len(self.taken))], store)
+        else:
+            getattr(self, action)(name, store)
 
-    @rule(target=claims, service=stores)
-    def claim(self, service: int) -> Any:
-        claim = self.services[service].claim()
+    def queue(self, name: str, store: DatasetStore) -> None:
+        """Somebody uploads it, or writes the status and nothing else, as the portal does."""
+        queued = {"$set": {"status": "conversion queued"}}
+        self.collection.update_one({"uuid": name}, queued, upsert=True)
+        value = self.expected.setdefault(name, Expected())
+        if value.status != "conversion queued":
+            value.end("conversion queued")
+
+    def claim(self, name: str, store: DatasetStore) -> None:
+        claim = store.claim()
         eligible = {name for name, value in self.expected.items() if value.eligible}
         if claim is None:
             assert not eligible
-            return multiple()
+            return
         assert claim.uuid in eligible
         assert claim.problem is None
         value = self.expected[claim.uuid]
@@ -99,26 +120,21 @@ class LeaseProtocol(RuleBasedStateMachine):
         assert (claim.request_id == value.request_id) == value.waiting
         value.status, value.waiting, value.expired = "converting", False, False
         value.request_id, value.token = claim.request_id, claim.token
-        return claim
+        self.taken.append(claim)
 
     def holds(self, claim: Claim) -> bool:
         value = self.expected.get(claim.uuid)
         return value is not None and value.status == "converting" and value.token == claim.token
 
-    @rule(claim=claims, service=stores)
-    def renew(self, claim: Claim, service: int) -> None:
+    def renew(self, claim: Claim, store: DatasetStore) -> None:
         held = self.holds(claim)
-        assert self.services[service].renew(claim, (50.0, "half")) is held
+        assert store.holds(claim) is held
+        assert store.renew(claim, (50.0, "half")) is held
         if held:
             self.expected[claim.uuid].expired = False
 
-    @rule(
-        claim=claims,
-        service=stores,
-        how=st.sampled_from(["done", "failed", "counted", "delayed", "released"]),
-    )
-    def settle(self, claim: Claim, service: int, how: str) -> None:
-        held, store = self.holds(claim), self.services[service]
+    def settle(self, claim: Claim, store: DatasetStore, how: str) -> None:
+        held = self.holds(claim)
         value = self.expected.get(claim.uuid, Expected())
         if claim.token in value.settled:
             return  # its owner has been told, and does not ask again
@@ -141,33 +157,23 @@ class LeaseProtocol(RuleBasedStateMachine):
             value.attempts += how == "counted"
             value.put_back(due=how == "released")
 
-    @rule(name=datasets)
-    def queue_by_the_portal(self, name: str) -> None:
-        if name in self.expected:
-            self.collection.update_one({"uuid": name}, {"$set": {"status": "conversion queued"}})
-            self.expected[name].ask_again()
-
-    @rule(name=datasets)
-    def requeue(self, name: str) -> None:
-        assert self.services[0].requeue(name) is (name in self.expected)
+    def requeue(self, name: str, store: DatasetStore) -> None:
+        assert store.requeue(name) is (name in self.expected)
         if name in self.expected:
             self.expected[name].end("conversion queued")
 
-    @rule(name=datasets)
-    def cancel(self, name: str) -> None:
+    def cancel(self, name: str, store: DatasetStore) -> None:
         value = self.expected.get(name)
         active = value is not None and value.status in ("conversion queued", "converting")
-        assert self.services[0].cancel(name) is active
+        assert store.cancel(name) is active
         if value is not None and active:
             value.end("cancelled")
 
-    @rule(name=datasets)
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, store: DatasetStore) -> None:
         self.collection.delete_one({"uuid": name})
         self.expected.pop(name, None)
 
-    @rule(name=datasets)
-    def let_time_pass(self, name: str) -> None:
+    def let_time_pass(self, name: str, store: DatasetStore) -> None:
         """Its lease runs out, its delay ends."""
         for path in ("conversion.lease.expires_at", "conversion.waiting.not_before"):
             self.collection.update_one(
@@ -176,12 +182,11 @@ class LeaseProtocol(RuleBasedStateMachine):
         if name in self.expected:
             self.expected[name].due = self.expected[name].expired = True
 
-    @rule(service=stores)
-    def rescue(self, service: int) -> None:
-        rescued = {claim.uuid for claim in self.services[service].rescue().lost}
-        for name, value in self.expected.items():
+    def rescue(self, name: str, store: DatasetStore) -> None:
+        rescued = {claim.uuid for claim in store.rescue().lost}
+        for uuid, value in self.expected.items():
             taken = value.status == "converting" and value.expired
-            assert (name in rescued) == taken
+            assert (uuid in rescued) == taken
             if taken:
                 value.lost += 1
                 value.put_back(due=True)
