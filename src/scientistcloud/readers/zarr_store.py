@@ -153,7 +153,7 @@ def _add(store: Store, path: str, folder: Path) -> None:
         store.groups[path] = attributes
         return
     _check_codecs(path or folder.name, codecs)
-    store.arrays[path] = _array(store, path, folder, node, attributes)
+    store.arrays[path or folder.name] = _array(store, path, folder, node, attributes)
 
 
 def _array(
