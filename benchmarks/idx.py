@@ -98,7 +98,7 @@ def measure(role: str, source: Path, dest: Path, options: argparse.Namespace) ->
 
 
 def median(results: list[Result], key: str) -> float:
-    return statistics.median(r[key] for r in results)
+    return float(statistics.median(r[key] for r in results))
 
 
 def print_writing(results: dict[str, list[Result]]) -> None:
@@ -134,18 +134,18 @@ def print_reading(results: dict[str, list[Result]]) -> None:
 
 
 def _reading_median(runs: list[Result], kind: str) -> float:
-    return statistics.median(r["cpu_seconds"][kind] for r in runs)
+    return float(statistics.median(r["cpu_seconds"][kind] for r in runs))
 
 
 def plot(results: dict[str, dict[str, list[Result]]], path: Path) -> None:
     """Bars of CPU seconds and peak memory; left out where matplotlib is not installed."""
     try:
-        import matplotlib
+        import matplotlib  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         print("matplotlib is not installed: no plot")
         return
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot  # type: ignore[import-not-found, unused-ignore]
 
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for axis, key, scale, title in (

@@ -68,7 +68,7 @@ def _rgb(path: Path, size: int, _: int) -> None:
     x = np.linspace(0, 20, size, dtype="f4")
     for y in range(size):
         row = 128 + 60 * np.sin(x + y * 0.004)[:, None] * np.array([1, 0.8, 0.6], "f4")
-        row = row + rng.standard_normal((size, 3), np.float32) * 7.5
+        row = row + rng.standard_normal((size, 3), np.float32) * 5.2
         out[y] = np.clip(row, 1, 255)
 
 
@@ -77,8 +77,8 @@ def _float(path: Path, size: int, timestep: int) -> None:
     out = _create(path, "f4", (size // 2, size, size))
     y, x = np.mgrid[0 : 6 : size * 1j, 0 : 6 : size * 1j].astype("f4")
     for z in range(size // 2):
-        smooth = 300 + 40 * np.sin(x + 0.02 * z + timestep) * np.cos(y)
-        out[z] = smooth + rng.standard_normal((size, size), np.float32) * 5
+        smooth = 30 + 40 * np.sin(x + 0.02 * z + timestep) * np.cos(y)
+        out[z] = smooth + rng.standard_normal((size, size), np.float32) * 300
 
 
 def _create(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -156,11 +156,11 @@ def read_openvisus(source: Path, _: Path) -> dict[str, Any]:
     openvisus = importlib.import_module("OpenVisus")
 
     db = openvisus.LoadDataset(str(source / "visus.idx"))
-    dims = tuple(db.getLogicSize())
+    dims = tuple(int(n) for n in db.getLogicBox()[1])
     finest = db.getMaxResolution()
 
     def read(box: Any, coarser: int) -> None:
-        db.read(logic_box=[list(corner) for corner in box], max_resolution=finest - coarser)
+        db.read(logic_box=box, max_resolution=finest - coarser)
 
     return read_all(dims, read)
 

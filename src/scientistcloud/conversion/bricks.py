@@ -15,7 +15,7 @@ from scientistcloud.grid import Box, Shape, ceil_div
 from scientistcloud.idx.blocks import BlockLayout
 from scientistcloud.idx.cascade import Cascade, plan_cascade, smallest_cell
 
-MODEST_BYTES = 40 << 20
+MODEST_BYTES = 56 << 20
 """More buffers than this bring next to nothing where any box can be read by itself."""
 
 DOUBLE_BYTES = 96 << 20
@@ -30,10 +30,14 @@ SMALL_BYTES = 4 << 20
 PIECE_BYTES = 1 << 20
 """About so much is read by one call."""
 
-_RUN_SECONDS = 8e-6
-_CARRY_SECONDS_PER_BYTE = 1 / 2e9
-_ALONE_SECONDS_PER_BYTE = 1 / 2e9
-"""Threads wait at the end of each brick where there is no second one."""
+_RUN_BYTES = 1600
+"""A call to read costs as much as to compress this (8 us at 0.2 GB/s)."""
+
+_CARRY_SHARE = 0.1
+"""What it costs to carry all samples on once, as a share of compressing them."""
+
+_ALONE_SHARE = 0.1
+"""The same for threads waiting at the end of each brick where there is no second one."""
 
 _MAX_FIRST_LEVELS = 4
 
@@ -73,8 +77,9 @@ class _Candidate:
     ----------
     brick : Shape
         Exponents of the first stage's brick.
-    seconds : float
-        What it costs beside the compression: calls to read, samples carried on, waiting.
+    share : float
+        What it costs beside the compression (calls to read, samples carried on, waiting), as a
+        share of that.
     """
 
     brick: Shape
@@ -82,7 +87,7 @@ class _Candidate:
     levels: int
     copies: tuple[int, ...]
     memory_bytes: int
-    seconds: float
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +128,13 @@ def choose_bricks(
     if not candidates:
         return None
     modest = [c for c in candidates if c.memory_bytes <= MODEST_BYTES]
-    best = min(modest, key=lambda c: c.seconds) if modest else min(candidates, key=_single_bytes)
+    best = min(modest, key=_cost) if modest else min(candidates, key=_single_bytes)
     return _bricks(grid, best)
+
+
+def _cost(candidate: _Candidate) -> float:
+    """Time beside the compression, as a share of it; five megabytes are worth one percent."""
+    return candidate.share + candidate.memory_bytes / 5e8
 
 
 def _single_bytes(candidate: _Candidate) -> float:
@@ -174,15 +184,14 @@ def _weigh(grid: _Grid, brick: Shape, first_levels: int, levels: int) -> _Candid
     if total > grid.budget_bytes:
         return None
     copies = [1] * len(sizes)
-    room = min(grid.budget_bytes, DOUBLE_BYTES)
+    room = min(grid.budget_bytes, MODEST_BYTES if total <= MODEST_BYTES else DOUBLE_BYTES)
     for i, size in enumerate(sizes[:-1] or sizes):
         if total + size <= room:
             copies[i], total = 2, total + size
-    seconds = carried * _CARRY_SECONDS_PER_BYTE
-    seconds += grid.total_bytes / _run_bytes(grid, brick) * _RUN_SECONDS
-    if copies[0] == 1:
-        seconds += grid.total_bytes * _ALONE_SECONDS_PER_BYTE
-    return _Candidate(brick, first_levels, levels, tuple(copies), total, seconds)
+    share = carried / grid.total_bytes * _CARRY_SHARE
+    share += _RUN_BYTES / _run_bytes(grid, brick)
+    share += _ALONE_SHARE if copies[0] == 1 else 0
+    return _Candidate(brick, first_levels, levels, tuple(copies), total, share)
 
 
 def _held_bytes(grid: _Grid, brick: Shape, stride: Shape) -> int:
