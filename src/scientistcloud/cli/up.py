@@ -51,11 +51,12 @@ def up(
         with settings_of(home, settings_file, stay=True) as (settings, used_home):
             set_up_logging(settings.log_format, settings.log_level)
             show_as()
-            with serving_api(settings, port) as address, serving(settings, interrupt.set):
+            with serving_api(settings, port) as address:
                 _announce(settings, used_home, address)
                 if port and address is None:
                     warn(f"Port {port} is taken: there is no HTTP API.")
-                interrupt.wait()
+                with serving(settings, interrupt.set):
+                    interrupt.wait()
         say("Stopped.")
 
 
