@@ -116,8 +116,8 @@ def test_the_final_image_is_slim_unprivileged_and_without_compilers() -> None:
 
 
 def _in_image() -> list[Path]:
-    """The repository's files that the image gets, as ``Dockerfile.dockerignore`` says."""
-    rules = (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
+    """The repository's files that the image gets, as ``.dockerignore`` says."""
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
     kept = [rule[1:] for rule in rules if rule.startswith("!")]
     for name in kept:
         assert (ROOT / name).exists(), name
