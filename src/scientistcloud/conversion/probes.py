@@ -2,8 +2,8 @@
 
 A box costs what must be decoded for it on both sides: the source's chunks that it touches and the
 blocks that hold its samples. All boxes together may cost a share of the dataset; every field gets
-one, however small its share is. The corners of the grid and its first and last timesteps come
-first, random places after them.
+one, and every dataset two, however small the share is. The corners of the grid and its first and
+last timesteps come first, random places after them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from scientistcloud.idx.blocks import BlockLayout
 from scientistcloud.idx.query import find_pieces, samples_inside
 from scientistcloud.readers.base import DatasetSpec, FieldSpec
 
-SHARE = 0.08
+SHARE = 0.06
 """Of the dataset's bytes, what may be decoded for all boxes together."""
 
 SMALL_BYTES = 256 << 10
 """A dataset up to this size is compared as a whole."""
 
 MAX_PROBES = 400
-_EXTENT = 64
+_EXTENT = 128
+_SMALLEST = 8
+"""A smaller box needs hardly fewer blocks."""
 _BRICK_BYTES = 16 << 20
 
 
@@ -49,11 +51,12 @@ def sample_probes(spec: DatasetSpec, layout: BlockLayout) -> Iterator[Probe]:
     share = budget / len(spec.fields)
     for index in range(MAX_PROBES):
         turn, field_index = divmod(index, len(spec.fields))
-        if turn > 0 and budget <= 0:
+        if index >= max(2, len(spec.fields)) and budget <= 0:
             return
         field = spec.fields[field_index]
-        timestep = _timestep(rng, turn, spec.timesteps)
-        box = _affordable(rng, turn + field_index, spec.shape, field, layout, share / 2)
+        place = turn + field_index
+        timestep = _timestep(rng, place, spec.timesteps)
+        box = _affordable(rng, place, spec.shape, field, layout, share / 4)
         budget -= _cost(field, layout, box)
         yield Probe(field_index, timestep, box)
 
@@ -70,9 +73,9 @@ def all_probes(spec: DatasetSpec) -> Iterator[Probe]:
             yield Probe(index, timestep, Box(corner, hi))
 
 
-def _timestep(rng: random.Random, turn: int, timesteps: int) -> int:
+def _timestep(rng: random.Random, place: int, timesteps: int) -> int:
     """The first, the last, then any."""
-    return (0, timesteps - 1)[turn] if turn < 2 else rng.randrange(timesteps)
+    return (0, timesteps - 1)[place] if place < 2 else rng.randrange(timesteps)
 
 
 def _affordable(
@@ -84,16 +87,17 @@ def _affordable(
     allowed_bytes: float,
 ) -> Box:
     """A box at the wanted place, made smaller until it costs no more than is allowed."""
-    extent = [
-        min(n, 2 * c if c < _EXTENT else _EXTENT) for n, c in zip(shape, field.chunks, strict=True)
-    ]
+    extent = [min(n, _EXTENT) for n in shape]
+    # Thin along the slowest axis that is cut into chunks: one page of a source that has pages.
+    thin = next((a for a, (c, e) in enumerate(zip(field.chunks, extent, strict=True)) if c < e), 0)
+    extent[thin] = min(extent[thin], field.chunks[thin])
+    allowed_bytes += math.prod(field.chunks) * field.sample_bytes
     position = tuple(rng.random() for _ in shape)
     while True:
         box = _place(place, position, shape, tuple(extent))
-        if max(extent) == 1 or _cost(field, layout, box) <= allowed_bytes:
+        if max(extent) <= _SMALLEST or _cost(field, layout, box) <= allowed_bytes:
             return box
-        # The slowest axis first: a page less is a chunk less for sources that decode pages.
-        axis = next((a for a, e in enumerate(extent) if e > 4), extent.index(max(extent)))
+        axis = extent.index(max(extent))
         extent[axis] = -(-extent[axis] // 2)
 
 
