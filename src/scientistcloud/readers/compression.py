@@ -88,6 +88,7 @@ def _zstd_decoder() -> Decoder:
 
 _DECODERS: dict[str, Callable[[], Decoder]] = {
     "gz": lambda: Inflater(31),
+    "zlib": lambda: Inflater(15),
     "bz2": bz2.BZ2Decompressor,
     "xz": lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES),
     "zst": _zstd_decoder,
@@ -146,7 +147,7 @@ def file_blocks(path: Path, offset: int = 0) -> Iterator[bytes]:
 
 
 def decompress(blocks: Iterable[bytes], kind: str, name: str) -> Iterator[bytes]:
-    """Decode the compressed file `name` (for messages) of a `kind` of `MAGIC`.
+    """Decode the compressed file `name` (for messages) of a `kind` of `MAGIC`, or ``zlib``.
 
     Raises
     ------

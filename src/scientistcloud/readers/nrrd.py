@@ -7,15 +7,9 @@ colours components; without kinds the first three axes are space and the slowest
 
 from __future__ import annotations
 
-import binascii
-import itertools
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from scientistcloud.errors import CorruptSource, UnsupportedLayout
 from scientistcloud.readers.attributes import json_attributes, text
@@ -23,8 +17,8 @@ from scientistcloud.readers.base import Choice, Match, Selection, Source
 from scientistcloud.readers.compression import decompress, file_blocks
 from scientistcloud.readers.listing import read_head
 from scientistcloud.readers.nrrd_header import MAGIC, MAX_HEADER_BYTES, NrrdHeader, parse_header
-from scientistcloud.readers.raw_array import BoxReader, RawArray, RawStack
-from scientistcloud.readers.raw_grid import StoredAxis, Volume, make_volume
+from scientistcloud.readers.raw_grid import StoredAxis, Volume, make_volume, spread_over_files
+from scientistcloud.readers.sample_text import from_ascii, from_hex, skip_bytes
 from scientistcloud.readers.scratch_pool import ScratchPool
 from scientistcloud.readers.volume_set import open_volumes
 
@@ -83,7 +77,10 @@ def _volume(path: Path, pool: ScratchPool) -> Volume:
     )
     inputs = (path, *(part for part in parts if part != path))
     if count > 1:
-        volume = _spread(volume, header, places)
+        if header.roles[-1] == "component":
+            raise UnsupportedLayout(f"{name} spreads components over files.")
+        in_time = header.roles[-1] == "time" or header.roles.count("space") > 3
+        volume = spread_over_files(volume, places, in_time=in_time)
     return replace(volume, inputs=inputs)
 
 
@@ -103,26 +100,6 @@ def _stored(header: NrrdHeader) -> list[StoredAxis]:
     return list(reversed(stored))
 
 
-def _spread(volume: Volume, header: NrrdHeader, places: list[tuple[Path, int]]) -> Volume:
-    """`volume`, whose samples lie in several files: equal shares of the slowest axis."""
-    count = len(places)
-    in_time = header.roles[-1] == "time" or header.roles.count("space") > 3
-    if header.roles[-1] == "component":
-        raise UnsupportedLayout(f"{header.name} spreads components over files.")
-    readers: dict[str, BoxReader] = {}
-    for key, whole in volume.readers.items():
-        assert isinstance(whole, RawArray)
-        share = (
-            replace(whole, timesteps=whole.timesteps // count)
-            if in_time
-            else replace(whole, shape=(whole.shape[0] // count, *whole.shape[1:]))
-        )
-        shift = whole.offset - places[0][1]
-        parts = tuple(replace(share, path=path, offset=start + shift) for path, start in places)
-        readers[key] = RawStack(parts, in_time)
-    return replace(volume, readers=readers)
-
-
 def _place(
     path: Path, header: NrrdHeader, length: int, pool: ScratchPool, *, own: bool
 ) -> tuple[Path, int]:
@@ -137,10 +114,10 @@ def _place(
     if header.encoding in ("gz", "bz2"):
         blocks = decompress(blocks, header.encoding, name)
         skip = _checked_skip(header)
-        return pool.decode(_skip_bytes(blocks, skip), length, name), 0
+        return pool.decode(skip_bytes(blocks, skip), length, name), 0
     if header.encoding == "hex":
-        return pool.decode(_from_hex(blocks, name), length, name), 0
-    return pool.decode(_from_ascii(blocks, header.dtype, name), length, name), 0
+        return pool.decode(from_hex(blocks, name), length, name), 0
+    return pool.decode(from_ascii(blocks, header.dtype, name), length, name), 0
 
 
 def _checked_skip(header: NrrdHeader) -> int:
@@ -166,42 +143,6 @@ def _skip_lines(path: Path, start: int, lines: int, name: str) -> int:
             at = block.index(b"\n", at + 1)
         return position + at + 1
     raise CorruptSource(f"{name} has fewer lines than are to be skipped.")
-
-
-def _skip_bytes(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    for block in blocks:
-        kept = block[count:]
-        count -= min(count, len(block))
-        if kept:
-            yield kept
-
-
-def _from_hex(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
-    rest = b""
-    for block in blocks:
-        digits = rest + b"".join(block.split())
-        even = len(digits) & ~1
-        rest = digits[even:]
-        try:
-            yield binascii.unhexlify(digits[:even])
-        except binascii.Error as error:
-            raise CorruptSource(
-                f"{name} holds characters that are no hexadecimal digits."
-            ) from error
-
-
-def _from_ascii(blocks: Iterator[bytes], dtype: np.dtype[Any], name: str) -> Iterator[bytes]:
-    rest = b""
-    for block in itertools.chain(blocks, (b" ",)):
-        words = re.split(rb"[\s,]+", rest + block)
-        rest = words.pop()
-        if len(rest) > 1000:
-            raise CorruptSource(f"{name} holds something that is no number.")
-        convert = int if dtype.kind in "iu" else float
-        try:
-            yield np.array([convert(word) for word in words if word], dtype).tobytes()
-        except (ValueError, OverflowError) as error:
-            raise CorruptSource(f"{name} holds something that is no {dtype} number.") from error
 
 
 def _sample_units(header: NrrdHeader) -> str | None:

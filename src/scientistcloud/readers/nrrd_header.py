@@ -191,6 +191,17 @@ def _files(fields: dict[str, str], text: str, name: str) -> tuple[str, ...]:
             i for i, l in enumerate(lines) if l.lower().replace(" ", "").startswith("datafile:")
         )
         return tuple(l.strip() for l in lines[start + 1 : start + 1 + _MAX_FILES] if l.strip())
+    return numbered_names(written, name)
+
+
+def numbered_names(written: str, name: str) -> tuple[str, ...]:
+    """The files that ``name%03d.raw first last step`` stands for; `written` itself if it is none.
+
+    Raises
+    ------
+    CorruptSource
+        The numbers or the pattern cannot be.
+    """
     pattern = _PATTERN.match(written)
     if pattern is None:
         return (written,)

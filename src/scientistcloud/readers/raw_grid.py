@@ -20,7 +20,7 @@ import numpy as np
 from scientistcloud.errors import CorruptSource, UnsupportedDtype, UnsupportedLayout
 from scientistcloud.readers.axis_roles import MAX_TIMESTEPS
 from scientistcloud.readers.base import Axis, Choice, FieldSpec
-from scientistcloud.readers.raw_array import BoxReader, RawArray, Scale
+from scientistcloud.readers.raw_array import BoxReader, RawArray, RawStack, Scale
 
 MAX_COMPONENTS = 4
 MAX_FIELDS = 256
@@ -197,3 +197,29 @@ def axis_times(axis: Axis, timesteps: int) -> tuple[float, ...]:
     if axis.spacing is None:
         return ()
     return tuple((axis.origin or 0.0) + i * axis.spacing for i in range(timesteps))
+
+
+def spread_over_files(
+    volume: Volume, places: Sequence[tuple[Path, int]], *, in_time: bool
+) -> Volume:
+    """`volume`, whose samples lie in several files: equal shares of its slowest axis.
+
+    Parameters
+    ----------
+    places : sequence of (Path, int)
+        Each file and the offset of its samples; `volume` was made for the first.
+    in_time : bool
+        Whether that axis is time; else it is the first of the grid.
+    """
+    readers: dict[str, BoxReader] = {}
+    for key, whole in volume.readers.items():
+        assert isinstance(whole, RawArray)
+        share = (
+            replace(whole, timesteps=whole.timesteps // len(places))
+            if in_time
+            else replace(whole, shape=(whole.shape[0] // len(places), *whole.shape[1:]))
+        )
+        shift = whole.offset - places[0][1]
+        parts = tuple(replace(share, path=path, offset=start + shift) for path, start in places)
+        readers[key] = RawStack(parts, in_time)
+    return replace(volume, readers=readers)

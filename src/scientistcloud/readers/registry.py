@@ -34,7 +34,9 @@ READERS: tuple[tuple[str, str], ...] = (
     ("nifti", "scientistcloud.readers.nifti"),
     ("nrrd", "scientistcloud.readers.nrrd"),
     ("mrc", "scientistcloud.readers.mrc"),
+    ("metaimage", "scientistcloud.readers.metaimage"),
     ("numpy", "scientistcloud.readers.numpy"),
+    ("raw", "scientistcloud.readers.raw"),
 )
 """Name and module of each format. The module offers a `Reader` as ``READER``.
 
