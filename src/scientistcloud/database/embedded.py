@@ -15,12 +15,9 @@ next user of the home adopts it, and stops it at the end.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,12 +27,13 @@ import psutil
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
-from scientistcloud.database import mongod
+from scientistcloud.database import lock, mongod
 from scientistcloud.errors import BadSettings, DatabaseUnavailable
 
 SET_NAME = "scientistcloud"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+LOCK_SECONDS = START_SECONDS + STOP_SECONDS
 NOT_YET_INITIALIZED = 94
 ALREADY_INITIALIZED = 23
 INVALID_REPLICA_SET_CONFIG = 93
@@ -74,9 +72,9 @@ class EmbeddedMongo:
             If the server does not come up in time.
         """
         self._make_home()
-        with _locked(self.home / "mongodb.lock"):
+        with lock.alone(self.home / "mongodb.lock", LOCK_SECONDS):
             if self._users is None:
-                self._users = _join(self.home / "mongodb.users")
+                self._users = lock.join(self.home / "mongodb.users")
             try:
                 port = self._running_port() or self._launch()
                 self._become_primary(port)
@@ -90,7 +88,7 @@ class EmbeddedMongo:
         """Leave; the last user stops the server and waits until it ended."""
         if self._users is None:
             return
-        with _locked(self.home / "mongodb.lock"):
+        with lock.alone(self.home / "mongodb.lock", LOCK_SECONDS):
             if self._leave():
                 self._shut_down()
 
@@ -124,15 +122,7 @@ class EmbeddedMongo:
     def _leave(self) -> bool:
         """Give up our share; whether nobody else has one."""
         descriptor, self._users = self._users, None
-        if descriptor is None:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
+        return descriptor is not None and lock.leave(descriptor)
 
     def _process(self) -> psutil.Process | None:
         """The server on our data, if it runs: the data's own lock file names it."""
@@ -264,35 +254,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _join(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """The only one in here, among threads and processes; waits for others a bounded time."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + START_SECONDS + STOP_SECONDS
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise DatabaseUnavailable(
-                        f"Another program has been starting or stopping MongoDB in "
-                        f"{path.parent} for too long.",
-                        remedy="End that program, then start again.",
-                    ) from None
-                time.sleep(0.05)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: Path, text: str) -> None:
