@@ -14,6 +14,7 @@ from scientistcloud.errors import (
     StorageUnavailable,
     UnsafeLink,
 )
+from scientistcloud.readers.archive_names import shown
 from scientistcloud.readers.base import Selection
 from scientistcloud.readers.files import FilePool
 
@@ -87,11 +88,13 @@ class ScratchPool(FilePool):
         place = (header.parent / plain).resolve()
         if not place.is_relative_to(root):
             raise UnsafeLink(
-                f"{self.name(header)} refers to '{plain}', outside the upload.",
+                f"{self.name(header)} refers to '{shown(plain)}', outside the upload.",
                 remedy="Upload the data file beside its header and name it without a folder.",
             )
         if not place.is_file():
-            raise MissingMember(f"{plain}, which {self.name(header)} refers to, was not uploaded.")
+            raise MissingMember(
+                f"{shown(plain)}, which {self.name(header)} refers to, was not uploaded."
+            )
         return place
 
     def close(self) -> None:
