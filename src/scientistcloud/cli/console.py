@@ -124,10 +124,14 @@ def _plain(value: Any) -> Any:
 
 def size_text(size_bytes: float) -> str:
     """As people read it: ``1.2 GB`` (decimal)."""
-    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size_bytes >= limit:
-            return f"{size_bytes / limit:.3g} {unit}" if size_bytes < 999.5 * limit else ">999 TB"
-    return f"{size_bytes:.0f} B"
+    value = float(size_bytes)
+    units = iter(("B", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    for larger in units:
+        if value < 999.5:  # what rounds to 1000 is 1 of the next unit
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
 
 
 def duration_text(seconds: float) -> str:

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import psutil
+
 from scientistcloud.cli.console import duration_text, since_text
 from scientistcloud.cli.place import Place
 from scientistcloud.database.connection import host_of
 from scientistcloud.datasets.document import DatasetStatus
 from scientistcloud.datasets.services import alive_services
 from scientistcloud.errors import ConversionError
+from scientistcloud.service.title import BACKGROUND_SERVICE
 
 _WAITS_LONG_SECONDS = 60.0
 _FAILURES = 5
@@ -189,11 +192,35 @@ def check_failures(place: Place) -> Iterator[Finding]:
         )
 
 
-def attempt(subject: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of `check`; what it cannot ask becomes a finding too."""
+def local_services() -> Iterator[Finding]:
+    """The services among this host's processes: all that can be told without a database."""
+    found = False
+    for process in psutil.process_iter(["pid", "cmdline", "create_time"]):
+        command = process.info["cmdline"] or [""]
+        if command[0].startswith(BACKGROUND_SERVICE):
+            found = True
+            started = datetime.fromtimestamp(process.info["create_time"], UTC)
+            yield Finding(
+                Level.WARN,
+                "services",
+                f"pid {process.info['pid']} of this host has run for {since_text(started)}; what "
+                "it does cannot be told without MongoDB",
+            )
+    if not found:
+        yield Finding(
+            Level.WARN,
+            "services",
+            "no process of this host is one; those of other hosts cannot be asked for without "
+            "MongoDB",
+        )
+
+
+def attempt(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of `check`; without a database, what can be told without it."""
     try:
         yield from check()
     except ConversionError as error:
         yield Finding(
-            Level.FAIL, subject, error.message, error.remedy, facts={"error": error.to_dict()}
+            Level.FAIL, "MongoDB", error.message, error.remedy, facts={"error": error.to_dict()}
         )
+        yield from local_services()

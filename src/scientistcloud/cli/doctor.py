@@ -13,8 +13,9 @@ from scientistcloud.cli.console import FAILED, print_json, say
 from scientistcloud.cli.diagnosis import Finding, Level, attempt, examine
 from scientistcloud.cli.folders import check_folders
 from scientistcloud.cli.place import in_home, opened, own_home
+from scientistcloud.database.connection import redact
 from scientistcloud.errors import BadSettings
-from scientistcloud.settings import VARIABLES, SettingInForce, load_settings
+from scientistcloud.settings import VARIABLES, SettingInForce, Settings, load_settings
 
 app = command_app()
 
@@ -52,7 +53,7 @@ def diagnose(home: Path | None, file: Path | None) -> tuple[list[SettingInForce]
     except BadSettings as error:
         return [], [Finding(Level.FAIL, "settings", error.message, error.remedy)]
     used_home = own_home(settings, home)
-    rows = settings.in_force()
+    rows = [_with_server(row, settings) for row in settings.in_force()]
     if used_home is not None:
         of_home = in_home(settings, used_home)
         settings = load_settings(file, of_home)
@@ -63,9 +64,16 @@ def diagnose(home: Path | None, file: Path | None) -> tuple[list[SettingInForce]
         with opened(home, file) as place:
             yield from examine(place)
 
-    findings += attempt("MongoDB", ask_database)
+    findings += attempt(ask_database)
     findings += check_folders(settings)
     return rows, findings
+
+
+def _with_server(row: SettingInForce, settings: Settings) -> SettingInForce:
+    """`row` with the URL in it but for its secrets, where it is the one of MONGO_URL."""
+    if row.variable != "MONGO_URL" or settings.mongo_url is None:
+        return row
+    return SettingInForce(row.variable, redact(settings.mongo_url.get_secret_value()), row.origin)
 
 
 def _in_home(row: SettingInForce, home: Path, of_home: set[str]) -> SettingInForce:
