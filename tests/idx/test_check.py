@@ -5,58 +5,22 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from scientistcloud.errors import Stopped
 from scientistcloud.grid import Box
 from scientistcloud.idx.check import verify_path
 from scientistcloud.idx.damage import Damage
-from scientistcloud.idx.layout import plan_layout
 from scientistcloud.idx.manifest import amend_manifest, sum_file
 from scientistcloud.idx.reader import IdxReader
-from scientistcloud.idx.writer import IdxWriter
+from tests.idx.written import write_idx
 
 SHAPE = (40, 70, 90)
 DAMAGES = int(os.environ.get("SCIENTISTCLOUD_TEST_DAMAGES", "200"))
-
-
-def write(
-    folder: Path,
-    fields: Mapping[str, NDArray[Any]],
-    base: str,
-    *,
-    arco: bool,
-    codec: str = "isal-1",
-) -> None:
-    """Write fields of shape (timesteps, z, y, x) as ``folder/visus.idx``."""
-    first = next(iter(fields.values()))
-    shape = first.shape[1:]
-    layout = plan_layout(
-        shape,
-        [(name, data.dtype, 1) for name, data in fields.items()],
-        timesteps=len(first),
-        codec=codec,
-        arco=arco,
-    )
-    (folder / base).mkdir(parents=True)
-    with IdxWriter(layout, folder / "visus.idx", folder / base, f"./{base}") as writer:
-        for index, data in enumerate(fields.values()):
-            for timestep in range(len(data)):
-                for block in layout.blocks.blocks_inside(shape):
-                    cut = tuple(
-                        slice(o, o + n * d, d)
-                        for o, n, d in zip(block.origin, block.nsamples, block.delta, strict=True)
-                    )
-                    samples = data[timestep][cut]
-                    writer.write_block(timestep, index, block.number, block.nsamples, samples)
-        writer.finish()
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +31,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     volume[:, :, 35:] = 0
     other = rng.random((2, *SHAPE)).astype(np.float32)
     folder = tmp_path_factory.mktemp("published")
-    write(folder, {"ct": volume, "other": other}, "visus/0123456789abcdef", arco=False)
+    write_idx(folder, {"ct": volume, "other": other}, 3, base="visus/0123456789abcdef")
     image = rng.integers(0, 9, (3, 900, 1300)).astype(np.uint8)
     image[1, :, 1::2] = 0  # all of block 1
-    write(folder / "image", {"gray": image}, "visus", arco=True)
+    write_idx(folder / "image", {"gray": image}, 2, arco=True)
     (folder / "metadata.json").write_text(
         '{"datasets": [{"path": "visus.idx"}, {"path": "image/visus.idx"}]}'
     )

@@ -263,7 +263,7 @@ def test_a_long_file_is_not_read_whole(tmp_path: Path) -> None:
         load_header(path)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="()V012 \n%x./abd+,[]*#-e{}i", max_size=200), st.integers(0, len(TEXT)))
 @example("%04x", TEXT.index("./visus") + 3)
 def test_damage_raises_only_our_errors(piece: str, at: int) -> None:
@@ -281,6 +281,7 @@ names = st.from_regex(r"[A-Za-z0-9_.-]{1,20}", fullmatch=True).filter(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(names, min_size=1, max_size=5, unique=True),
     st.sampled_from(["u1", "i2", "u4", "i8", "u8", "f2", "f4", "f8"]),

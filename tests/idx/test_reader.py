@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scientistcloud.errors import CorruptSource, SpecialFile, UnsupportedLayout
 from scientistcloud.grid import Box
 from scientistcloud.idx.reader import IdxReader
+from tests.idx.written import write_idx
 
 DTYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 DTYPES += ["float16", "float32", "float64", "uint8[3]", "uint8[4]", "float32[3]"]
@@ -159,6 +160,36 @@ def test_boxes_are_those_of_openvisus(
         assert_same(path, reader, f"f{index}", time, Box(lo, hi), level)
         assert_same(path, reader, f"f{index}", time, whole, level)
     assert_same(path, reader, "f0", 0, whole, reader.max_resolution)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_ours_reads_as_openvisus_reads_it(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    rank = data.draw(st.integers(1, 3))
+    longest = {1: 150_000, 2: 700, 3: 90}[rank]
+    shape = tuple(data.draw(st.integers(1, longest)) for _ in range(rank))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    arrays = {}
+    for index in range(data.draw(st.integers(1, 3))):
+        name, count = parse(data.draw(st.sampled_from(DTYPES)))
+        full = (2, *shape, count) if count > 1 else (2, *shape)
+        arrays[f"f{index}"] = random_samples(rng, np.dtype(name), full)
+    folder = tmp_path_factory.getbasetemp() / "ours"
+    shutil.rmtree(folder, ignore_errors=True)
+    codec = data.draw(st.sampled_from(["isal-1", "zlib-ng-6", "lz4", "raw"]))
+    path = write_idx(folder, arrays, rank, codec=codec, arco=data.draw(st.booleans()))
+    reader = IdxReader(path)
+    for field, values in arrays.items():
+        assert reader.read(field, 1, reader.header.box).tobytes() == values[1].tobytes()
+        lo = tuple(data.draw(st.integers(0, n - 1)) for n in shape)
+        hi = tuple(data.draw(st.integers(l + 1, n)) for l, n in zip(lo, shape, strict=True))
+        assert (
+            reader.read(field, 0, Box(lo, hi)).tobytes() == values[0][Box(lo, hi).slices].tobytes()
+        )
+        level = data.draw(st.integers(0, reader.max_resolution))
+        assert_same(path, reader, field, 1, Box(lo, hi), level)
 
 
 @pytest.fixture

@@ -14,35 +14,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from scientistcloud.idx.header import format_header, load_header
-from scientistcloud.idx.layout import plan_layout
 from scientistcloud.idx.reader import IdxReader
-from scientistcloud.idx.writer import IdxWriter
+from tests.idx.written import write_idx
 
 xr = pytest.importorskip("xarray")
 
 from scientistcloud.idx.xarray_engine import IdxBackendEntrypoint  # noqa: E402
 
 SHAPE = (20, 30, 40)
-
-
-def write(folder: Path, arrays: dict[str, NDArray[Any]], rank: int, **about: Any) -> Path:
-    """Arrays of shape (timesteps, z, y, x[, components])."""
-    first = next(iter(arrays.values()))
-    fields = [(n, a.dtype, a.shape[-1] if a.ndim > 1 + rank else 1) for n, a in arrays.items()]
-    shape = first.shape[1 : 1 + rank]
-    layout = plan_layout(shape, fields, timesteps=len(first), **about)
-    (folder / "visus").mkdir(parents=True)
-    with IdxWriter(layout, folder / "visus.idx", folder / "visus", "./visus") as writer:
-        for index, data in enumerate(arrays.values()):
-            for timestep in range(len(data)):
-                for block in layout.blocks.blocks_inside(shape):
-                    spans = zip(block.origin, block.nsamples, block.delta, strict=True)
-                    cut = tuple(slice(o, o + n * d, d) for o, n, d in spans)
-                    writer.write_block(
-                        timestep, index, block.number, block.nsamples, data[timestep][cut]
-                    )
-        writer.finish()
-    return folder / "visus.idx"
 
 
 class Arrays(dict[str, NDArray[Any]]):
@@ -63,7 +42,7 @@ def arrays() -> Arrays:
 
 @pytest.fixture(scope="module")
 def path(arrays: Arrays, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(
+    return write_idx(
         tmp_path_factory.mktemp("flow"),
         arrays,
         3,
@@ -174,7 +153,7 @@ def test_indexing_is_that_of_numpy(path: Path, arrays: Arrays, key: tuple[Any, .
 
 def test_one_timestep_has_no_time(tmp_path: Path) -> None:
     image = np.random.default_rng(1).integers(0, 255, (1, 33, 47, 3)).astype(np.uint8)
-    dataset = open_idx(write(tmp_path / "image", {"rgb": image}, 2))
+    dataset = open_idx(write_idx(tmp_path / "image", {"rgb": image}, 2))
     assert dataset["rgb"].dims == ("y", "x", "component")
     assert not dataset.coords
     assert (dataset["rgb"].values == image[0]).all()
@@ -182,7 +161,7 @@ def test_one_timestep_has_no_time(tmp_path: Path) -> None:
 
 def test_names_may_collide(tmp_path: Path) -> None:
     data = np.ones((2, 5, 6), np.float32)
-    path = write(tmp_path / "x", {"x": data, "time": data}, 2, axis_names=("y", "x"))
+    path = write_idx(tmp_path / "x", {"x": data, "time": data}, 2, axis_names=("y", "x"))
     dataset = open_idx(path)
     assert dataset["x"].dims == ("timestep", "y", "x_axis")
     assert (dataset["time"].values == 1).all()

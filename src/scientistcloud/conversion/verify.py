@@ -87,7 +87,7 @@ def _stored_bytes(reader: IdxReader) -> int:
 def _slots(manifest: Manifest) -> Iterator[NDArray[Any]]:
     for timestep in range(manifest.timesteps):
         for field in range(manifest.fields):
-            yield manifest.slots(timestep, field)
+            yield from (slots for _, slots in manifest.pages(timestep, field))
 
 
 def _audit(reader: IdxReader, progress: Callable[[int], None], stop: Callable[[], bool]) -> None:

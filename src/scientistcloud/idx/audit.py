@@ -151,9 +151,9 @@ class BlockAudit:
 
     def _audit_arco(self, timestep: int) -> Iterator[Damage]:
         for field in range(len(self._reader.header.fields)):
-            for number, slot in enumerate(self._manifest.slots(timestep, field)):
-                stored = StoredBlock(field, number, int(slot["size"]), int(slot["crc32"]))
-                yield from self._audit_block(timestep, stored)
+            for first, slots in self._manifest.pages(timestep, field):
+                for number, (size, crc) in enumerate(slots.tolist(), first):
+                    yield from self._audit_block(timestep, StoredBlock(field, number, size, crc))
 
     def _audit_block(self, timestep: int, stored: StoredBlock) -> Iterator[Damage]:
         name = self._reader.stored.file_name(timestep, stored.field, stored.number)

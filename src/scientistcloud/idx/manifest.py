@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,7 @@ _HEAD = struct.Struct("<8sIIQQQII12x")
 _HEAD_BYTES = 64
 _SLOT = struct.Struct("<II")
 _CHUNK_BYTES = 1 << 20
+_PAGE_SLOTS = 1 << 16
 _LIST_LIMIT_BYTES = 256 << 20
 
 Coverage = Literal["all", "rest"]
@@ -188,6 +189,12 @@ class Manifest:
         index = (timestep * self.fields + field) * self.blocks + first
         place = _HEAD_BYTES + index * SLOT_DTYPE.itemsize
         return np.frombuffer(_read_all(self._fd, count * SLOT_DTYPE.itemsize, place), SLOT_DTYPE)
+
+    def pages(self, timestep: int, field: int) -> Iterator[tuple[int, NDArray[Any]]]:
+        """All slots of a field at a timestep, piece by piece, with the number of the first."""
+        for first in range(0, self.blocks, _PAGE_SLOTS):
+            count = min(_PAGE_SLOTS, self.blocks - first)
+            yield first, self.slots(timestep, field, first, count)
 
     def close(self) -> None:
         if self._fd >= 0:
