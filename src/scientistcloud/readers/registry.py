@@ -36,6 +36,7 @@ READERS: tuple[tuple[str, str], ...] = (
     ("mrc", "scientistcloud.readers.mrc"),
     ("metaimage", "scientistcloud.readers.metaimage"),
     ("numpy", "scientistcloud.readers.numpy"),
+    ("npz", "scientistcloud.readers.npz"),
     ("raw", "scientistcloud.readers.raw"),
 )
 """Name and module of each format. The module offers a `Reader` as ``READER``.

@@ -138,12 +138,17 @@ class TiffBytes:
             raise self.corrupt(f"a tag's values at {offset} lie beyond its end")
         return self.read(offset, size)
 
+    @property
+    def first_offset(self) -> int:
+        """Where the first directory lies."""
+        if self.header.first_offset == 0:
+            raise self.corrupt("it has no pages")
+        return self.header.first_offset
+
     def chain(self) -> Iterator[Directory]:
         """The directories of the file's main chain, in order."""
         seen: set[int] = set()
-        offset = self.header.first_offset
-        if offset == 0:
-            raise self.corrupt("it has no pages")
+        offset = self.first_offset
         while offset:
             if offset in seen:
                 raise self.corrupt("its directories lead back to one another")

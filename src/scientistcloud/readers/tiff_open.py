@@ -32,6 +32,7 @@ from scientistcloud.readers.tiff_groups import (
     group_series,
     mosaic_dataset,
 )
+from scientistcloud.readers.tiff_keyframe import Keyframe
 from scientistcloud.readers.tiff_meta import describe_tiff
 from scientistcloud.readers.tiff_ome import find_ome_sets, is_companion
 from scientistcloud.readers.tiff_pages import PageReader
@@ -177,8 +178,17 @@ class _Opening:
         self._choices += grid.choices
         return group_series(name, members, arranged, grid, description)
 
+    def _choose_samples(self, keyframe: Keyframe) -> None:
+        """Say what became of samples that are no colour."""
+        if keyframe.bands > 1:
+            rule = "the samples of a pixel are no colour, so each is a field"
+            self._choices.append(Choice("samples", "fields", rule, ("components",)))
+        elif self._parameters.get("samples") == "components":
+            self._choices.append(Choice("samples", "components", "as the parameter says"))
+
     def _grouped(self, title: str, groups: Sequence[Group]) -> Source:
         for group in groups:
+            self._choose_samples(group.series[0].keyframe)
             self._notes += group.series[0].notes
             self._notes += group.description.notes
         return self._source(

@@ -23,6 +23,7 @@ Span = tuple[int, int]
 
 _BAND_BYTES = 1 << 20
 _JPEG = frozenset({6, 7, 34892, 33007})
+_NEW_JPEG = 7
 _END_OF_JPEG = b"\xff\xd9"
 
 
@@ -237,7 +238,8 @@ class PageReader:
         options: dict[str, Any] = {}
         if page.format.compression in _JPEG:
             options = {"jpegtables": segments.jpeg_tables, "jpegheader": page.format.jpeg_header}
-            if page.format.jpeg_header is None and _END_OF_JPEG not in data[-64:]:
+            is_whole = page.format.compression == _NEW_JPEG and page.format.jpeg_header is None
+            if is_whole and _END_OF_JPEG not in data[-64:]:
                 raise self._corrupt(page, f"strip or tile {index} ends before its picture does")
         try:
             decoded = page.format.decode(data, index, **options)[0]

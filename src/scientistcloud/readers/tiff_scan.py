@@ -11,7 +11,6 @@ import math
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,12 +60,10 @@ class TiffScanner:
         CorruptSource, UnlikeSlices, UnsupportedDtype, UnsupportedLayout
         """
         data = TiffBytes(self._pool, path)
-        directories = list(data.chain())
-        if self._is_plain(data, directories):
-            pages = [d for d in directories if not _is_extra(data, d)] or directories[:1]
-            layouts = {data.layout(d) for d in pages}
-            if len(layouts) == 1:
-                return [self._plain_series(data, pages, len(directories) - len(pages))]
+        first = data.directory(data.first_offset)
+        plain = self._plain_series(data) if self._is_plain(data, first) else None
+        if plain is not None:
+            return [plain]
         return explained_series(self._pool, path, as_components=self._as_components)
 
     def page_of(self, data: TiffBytes, directory: Directory) -> tuple[Keyframe, Page]:
@@ -74,32 +71,42 @@ class TiffScanner:
         keyframe = self._keyframe(data, directory)
         return keyframe, self._page(data, directory, keyframe)
 
-    def _is_plain(self, data: TiffBytes, directories: Sequence[Directory]) -> bool:
-        first = directories[0]
-        if any(ifd.SUB_IFDS in d.entries for d in directories[:2]):
+    def _is_plain(self, data: TiffBytes, first: Directory) -> bool:
+        if ifd.SUB_IFDS in first.entries:
             return False
         text = data.text(first, ifd.DESCRIPTION)
-        pages = len(directories)
+        is_single = first.next_offset == 0
         if text.startswith(("ImageJ=", "SCIFIO=")):
-            return pages == 1 and _imagej_images(text) == 1
+            return is_single and _imagej_images(text) == 1
         if text.startswith(('{"shape":', "shape=")):
-            return pages == 1 and _is_one_page(text, data, first)
+            return is_single and _is_one_page(text, data, first)
         key = (tuple(first.entries), text[:16])
         if key not in self._instruments:
             with tifffile_open(self._pool, data.path) as tif, translated(self._pool, data.path):
                 self._instruments[key] = any(getattr(tif, f"is_{k}") for k in _INSTRUMENTS)
         return not self._instruments[key]
 
-    def _plain_series(self, data: TiffBytes, pages: Sequence[Directory], extra: int) -> Series:
-        keyframe = self._keyframe(data, pages[0])
-        depth = keyframe.format.shape[1]
+    def _plain_series(self, data: TiffBytes) -> Series | None:
+        """The pages of a plain file; None where they are not all alike."""
+        pages: list[Page] = []
+        kinds: set[tuple[Any, ...]] = set()
+        extra = 0
+        for directory in data.chain():
+            if _is_extra(data, directory) and directory.next_offset | extra | len(pages):
+                extra += 1
+                continue
+            kinds.add(data.layout(directory))
+            if len(kinds) > 1 or ifd.SUB_IFDS in directory.entries:
+                return None
+            keyframe = self._keyframe(data, directory)
+            pages.append(self._page(data, directory, keyframe))
+        if not pages:
+            return None
         notes = keyframe.notes
         if extra:
             notes += (f"{extra} reduced copies or masks in the file are not slices.",)
-        return Series(
-            data.path, "plain", "IZ", (len(pages), depth), keyframe,
-            [self._page(data, d, keyframe) for d in pages], notes=notes,
-        )  # fmt: skip
+        shape = (len(pages), keyframe.format.shape[1])
+        return Series(data.path, "plain", "IZ", shape, keyframe, pages, notes=notes)
 
     def _keyframe(self, data: TiffBytes, directory: Directory) -> Keyframe:
         layout = data.layout(directory)
