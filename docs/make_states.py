@@ -12,8 +12,8 @@ _NAMES = {status.value: status.name.lower() for status in DatasetStatus}
 
 _HEAD = """# The states of a dataset
 
-Made by `python docs/make_states.py` from `TRANSITIONS` in `src/scientistcloud/datasets/document.py`;
-a test keeps it up to date.
+Made by `python docs/make_states.py` from `TRANSITIONS` in
+`src/scientistcloud/datasets/document.py`; a test keeps it up to date.
 
 `status` in `visstoredatas` is the one source of truth. The portal, the API, a person in the Mongo
 shell and the service all write it, at any moment, and the last one wins.
