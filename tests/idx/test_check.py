@@ -164,7 +164,7 @@ def test_a_damage_is_told_in_a_sentence(published: Path, tmp_path: Path) -> None
     (folder / "image/visus/2/gray/0000/0000/0000/0001.bin").unlink()
     (damage,) = verify_path(folder)
     assert damage.message == (
-        "'visus/2/gray/0000/0000/0000/0001.bin' is missing: "
+        "'image/visus/2/gray/0000/0000/0000/0001.bin' is missing: "
         "field 'gray', timestep 2, x 1..1299, y 0..899."
     )
     assert damage.to_dict() == {

@@ -264,7 +264,10 @@ def test_a_long_file_is_not_read_whole(tmp_path: Path) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(alphabet="()V012 \n%x./abd+,[]*#-e{}i", max_size=200), st.integers(0, len(TEXT)))
+@given(
+    st.text(alphabet="()V012 \n%x./abdfn+,[]*#-e{}i~_\\\0é²", max_size=200),
+    st.integers(0, len(TEXT)),
+)
 @example("%04x", TEXT.index("./visus") + 3)
 def test_damage_raises_only_our_errors(piece: str, at: int) -> None:
     for text in (TEXT[:at] + piece + TEXT[at:], TEXT[:at] + piece + TEXT[at + len(piece) :], piece):

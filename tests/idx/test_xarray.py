@@ -174,6 +174,11 @@ def test_a_variable_can_be_left_out_and_sent_to_another_process(path: Path) -> N
     assert (copied["density"][0, 0].values == dataset["density"][0, 0].values).all()
 
 
+def test_the_engine_is_found_by_its_name(path: Path, arrays: Arrays) -> None:
+    with xr.open_dataset(path, engine="idx") as dataset:
+        assert (dataset["density"][2, 3].values == arrays["density"][2, 3]).all()
+
+
 def test_it_recognises_its_files() -> None:
     engine = IdxBackendEntrypoint()
     assert engine.guess_can_open("a/visus.idx")

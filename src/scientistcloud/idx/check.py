@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from scientistcloud.errors import ConversionError, CorruptSource, StorageUnavailable
@@ -60,7 +59,7 @@ def verify_path(
     for inner in [header_path, *_further_headers(root, header_path)]:
         prefix = inner.parent.relative_to(root).as_posix()
         for damage in _verify_dataset(inner, progress, stop):
-            yield damage if prefix == "." else replace(damage, path=f"{prefix}/{damage.path}")
+            yield damage.below(prefix)
 
 
 def manifest_name(header: IdxHeader, base: Path, name: str) -> str:
@@ -136,7 +135,7 @@ def _verify_midx(
     for part in parts:
         folder = PurePosixPath(part).parent.as_posix()
         for damage in _verify_dataset(path.parent / part, progress, stop):
-            yield replace(damage, path=f"{folder}/{damage.path}")
+            yield damage.below(folder)
 
 
 def _verify_with_manifest(

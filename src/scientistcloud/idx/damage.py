@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scientistcloud.grid import Box
@@ -32,6 +32,13 @@ class Damage:
     field: str | None = None
     timestep: int | None = None
     box: Box | None = None
+
+    def below(self, folder: str) -> Damage:
+        """The same finding as seen from a folder above, to which `folder` is relative."""
+        if folder in ("", "."):
+            return self
+        path = f"{folder}/{self.path}"
+        return replace(self, path=path, message=self.message.replace(self.path, path, 1))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the box is x first, half-open, as ``[[x0, x1], [y0, y1], ...]``."""

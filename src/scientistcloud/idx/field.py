@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +101,7 @@ def _parse_field(text: str) -> IdxField:
         components=components,
         compression=compression,
         layout=HZ_ORDER if layout == "0" or "hz" in layout else ROW_MAJOR,
-        default_value=int(parse_number(default, "default_value")) if default else 0,
+        default_value=_whole(parse_number(default, "default_value")),
         minimum=_range(_argument(text, "min"), components),
         maximum=_range(_argument(text, "max"), components),
     )
@@ -128,6 +129,10 @@ def _argument(text: str, *names: str) -> str | None:
         if found:
             return found.group(1).strip()
     return None
+
+
+def _whole(number: float) -> int:
+    return int(number) if math.isfinite(number) else 0
 
 
 def _range(text: str | None, components: int) -> tuple[float, ...]:

@@ -232,14 +232,14 @@ def _axes(reader: IdxReader) -> tuple[Axis, ...]:
     if not header.physic_box:
         return tuple(map(Axis, names))
     return tuple(
-        Axis(name, _spacing(low, high, n), low)
+        Axis(name, spacing, low) if (spacing := _spacing(low, high, n)) else Axis(name)
         for name, (low, high), n in zip(names, header.physic_box, header.shape, strict=True)
     )
 
 
 def _spacing(low: float, high: float, length: int) -> float | None:
     spacing = (high - low) / length
-    return spacing if np.isfinite(spacing) and spacing != 0 else None
+    return spacing if np.isfinite(spacing) and np.isfinite(low) and spacing != 0 else None
 
 
 def _relative(path: Path, root: Path) -> str:
