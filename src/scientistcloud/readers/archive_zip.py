@@ -145,13 +145,18 @@ def _decoded(file: BinaryIO, entry: zipfile.ZipInfo, name: str) -> Iterator[byte
     )
 
 
-def _raw_blocks(file: BinaryIO, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+def data_offset(file: BinaryIO, entry: zipfile.ZipInfo) -> int:
+    """Where the bytes of a member begin in the file, behind its own header."""
     file.seek(entry.header_offset)
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or not header.startswith(b"PK\3\4"):
         raise zipfile.BadZipFile("a member's header is damaged")
     fields = _LOCAL.unpack(header)
-    position = entry.header_offset + _LOCAL.size + fields[-2] + fields[-1]
+    return entry.header_offset + _LOCAL.size + int(fields[-2]) + int(fields[-1])
+
+
+def _raw_blocks(file: BinaryIO, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    position = data_offset(file, entry)
     left = entry.compress_size
     while left > 0:
         file.seek(position)

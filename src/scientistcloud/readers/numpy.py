@@ -46,7 +46,7 @@ from scientistcloud.readers.raw_array import BoxReader, RawArray, RawSource, Raw
 
 _MAGIC = b"\x93NUMPY"
 _COMPONENTS = (3, 4)
-_HEADER_ERRORS = (
+HEADER_ERRORS = (
     ValueError, TypeError, SyntaxError, KeyError, EOFError, RecursionError, tokenize.TokenError,
 )  # fmt: skip
 _AXES = re.compile(r"t?z?y?xc?")
@@ -120,8 +120,8 @@ READER = NumpyReader()
 def _read_header(path: Path, name: str) -> Header:
     with os.fdopen(open_regular(path), "rb") as file:
         try:
-            dtype, shape, fortran_order = _parse_header(file)
-        except _HEADER_ERRORS as error:
+            dtype, shape, fortran_order = parse_npy_header(file)
+        except HEADER_ERRORS as error:
             raise CorruptSource(f"{name} has no usable NumPy header.") from error
         offset = file.tell()
     if dtype.hasobject:
@@ -136,7 +136,8 @@ def _read_header(path: Path, name: str) -> Header:
     return Header(dtype, shape, fortran_order, offset)
 
 
-def _parse_header(file: BinaryIO) -> tuple[np.dtype[Any], Shape, bool]:
+def parse_npy_header(file: BinaryIO) -> tuple[np.dtype[Any], Shape, bool]:
+    """Type, shape and whether the first axis is the fastest; raises one of `HEADER_ERRORS`."""
     version = npy_format.read_magic(file)
     if version == (1, 0):
         shape, fortran_order, dtype = npy_format.read_array_header_1_0(file)
@@ -160,12 +161,13 @@ def _axes(header: Header, selection: Selection) -> tuple[str, Choice]:
                 "letters of tzyxc in this order are expected."
             )
         return text, Choice("axes", text, "as the parameter says")
-    axes = _guess_axes(header.shape)
+    axes = guess_axes(header.shape)
     alternatives = tuple(a for a in ("zyx", "yxc", "tyx", "tzyx", "zyxc", "tyxc") if len(a) == rank)
     return axes, Choice("axes", axes, _RULE, tuple(a for a in alternatives if a != axes))
 
 
-def _guess_axes(shape: Shape) -> str:
+def guess_axes(shape: Shape) -> str:
+    """A letter of ``tzyxc`` for each axis, by the rules at the top of this file."""
     has_components = (
         len(shape) >= 3 and shape[-1] in _COMPONENTS and min(shape[-3:-1]) > max(_COMPONENTS)
     )
@@ -186,9 +188,9 @@ def _describe(
     shape = tuple(first.shape[i] for i in grid)
     steps = first.shape[axes.index("t")] if "t" in axes else 1
     fields, readers = [], {}
-    for name, dtype, position in _members(first.dtype):
+    for name, dtype, position in record_members(first.dtype):
         parts = tuple(
-            _raw_array(path, header, axes, dtype, position)
+            raw_array(path, header, axes, dtype, position)
             for path, header in zip(files, headers, strict=True)
         )
         part = parts[0]
@@ -213,7 +215,7 @@ def _describe(
     return spec, dict(readers)
 
 
-def _members(dtype: np.dtype[Any]) -> Iterator[tuple[str, np.dtype[Any], int]]:
+def record_members(dtype: np.dtype[Any]) -> Iterator[tuple[str, np.dtype[Any], int]]:
     """Name, type (perhaps an array's) and position in bytes of each field."""
     if dtype.names is None:
         yield "data", dtype, 0
@@ -226,9 +228,10 @@ def _members(dtype: np.dtype[Any]) -> Iterator[tuple[str, np.dtype[Any], int]]:
         yield name, member, position
 
 
-def _raw_array(
+def raw_array(
     path: Path, header: Header, axes: str, dtype: np.dtype[Any], position: int
 ) -> RawArray:
+    """Where the samples of one member of an array lie."""
     count, stride, (base, inner) = 1, 0, (dtype.base, dtype.shape)
     if "c" in axes:
         count, stride = header.shape[-1], header.strides[-1]

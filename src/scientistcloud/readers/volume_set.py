@@ -95,7 +95,7 @@ def _choose(volumes: Sequence[Volume], wanted: object) -> tuple[str, str]:
         return str(wanted), "the parameter files"
     if len({_grid(v) for v in volumes}) > 1:
         return "datasets", "files on unlike grids are datasets of their own"
-    single = all(v.timesteps == 1 and len(v.fields) == 1 for v in volumes)
+    single = all(v.timesteps == 1 for v in volumes)
     wordings = {_NUMBER.sub("#", v.name).casefold() for v in volumes}
     if single and len(wordings) == 1 and len({_sample(v) for v in volumes}) == 1:
         if len(volumes[0].shape) <= 2:
@@ -116,7 +116,7 @@ def _grid(volume: Volume) -> tuple[Any, ...]:
 
 
 def _sample(volume: Volume) -> tuple[Any, ...]:
-    return tuple((f.dtype, f.components) for f in volume.fields)
+    return tuple((f.key, f.dtype, f.components) for f in volume.fields)
 
 
 def _check_one_grid(volumes: Sequence[Volume], way: str) -> None:
