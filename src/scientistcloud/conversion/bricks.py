@@ -68,6 +68,12 @@ class Bricks:
     def memory_bytes(self) -> int:
         return sum(n * b for n, b in zip(self.copies, self.stage_bytes, strict=True))
 
+    def split(self, first: int) -> tuple[Bricks, Bricks]:
+        """The first stages, and the others."""
+        one, two = self.cascade.split(first)
+        size = self.sample_bytes
+        return Bricks(one, size, self.copies[:first]), Bricks(two, size, self.copies[first:])
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:

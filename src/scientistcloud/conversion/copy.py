@@ -29,8 +29,16 @@ SMALL_BYTES = 1 << 20
 """Below this, threads cost more than they bring."""
 
 
-class _Reads(Protocol):
+class Reads(Protocol):
+    """Where the samples of a field come from; boxes are those of the full grid."""
+
     def read(self, field: FieldSpec, timestep: int, box: Box, out: NDArray[Any]) -> None: ...
+
+
+class Takes(Protocol):
+    """Where the samples go that the last stage of a part of a cascade carries on."""
+
+    def take(self, plan: FieldPlan, timestep: int, cell: Box, samples: NDArray[Any]) -> None: ...
 
 
 @dataclass
@@ -123,15 +131,21 @@ def copy_dataset(
     if source.concurrency is Concurrency.SERIAL:
         readers = 1
     with Pipeline(threads, readers, progress, stop) as pipeline:
-        copy = _Copy(source, plan, writer, pipeline, scratch)
+        copy = Copy(source, plan, writer, pipeline, scratch)
         for timestep in range(plan.spec.timesteps):
             for field_plan in plan.fields:
                 copy.copy_field(field_plan, timestep)
         pipeline.wait_idle()
 
 
-class _Copy:
-    """One run of the loop."""
+class Copy:
+    """One run of the loop.
+
+    Parameters
+    ----------
+    takes : Takes, optional
+        Needed where the cascades end before the stage that makes block 0.
+    """
 
     def __init__(
         self,
@@ -140,7 +154,9 @@ class _Copy:
         writer: IdxWriter,
         pipeline: Pipeline,
         scratch: Path,
+        takes: Takes | None = None,
     ) -> None:
+        self._takes = takes
         self._source = source
         self._shape: Shape = plan.spec.shape
         self._writer = writer
@@ -151,17 +167,20 @@ class _Copy:
     def copy_field(self, plan: FieldPlan, timestep: int) -> None:
         """Start all that one field at one timestep needs; its last tasks may still be running."""
         if not plan.spill_bytes:
-            self._walk(self._source, plan, timestep)
+            self.walk(self._source, plan, timestep)
             return
         with Spill(self._scratch, self._shape, plan.field) as spill:
             spill.fill(self._source, plan, timestep, self._pipeline)
-            self._walk(spill, plan, timestep)
+            self.walk(spill, plan, timestep)
             self._pipeline.wait_idle()
 
-    def _walk(self, source: _Reads, plan: FieldPlan, timestep: int) -> None:
+    def walk(
+        self, source: Reads, plan: FieldPlan, timestep: int, within: Box | None = None
+    ) -> None:
+        """Start all bricks of `within` (or all there are), read from `source`."""
         cascade = plan.bricks.cascade
         current: list[_Brick | None] = [None] * (len(cascade.stages) + 1)
-        for boxes in cascade.bricks():
+        for boxes in cascade.bricks(within):
             self._pipeline.report()
             for i in reversed(range(len(boxes))):
                 brick = current[i]
@@ -183,17 +202,18 @@ class _Copy:
         brick.pending = plan.bricks.cascade.children(index, box) if index else 0
         return brick
 
-    def _read(self, source: _Reads, brick: _Brick) -> None:
+    def _read(self, source: Reads, brick: _Brick) -> None:
         spec = brick.plan.field
-        chunks = (1,) * len(self._shape) if source is not self._source else spec.chunks
+        # Other sources than the dataset's own are raw; a sample of theirs is a stride wide.
+        chunks = spec.chunks if source is self._source else brick.stage.stride
         boxes = list(pieces(brick.box, chunks, spec.sample_bytes))
         brick.pending = len(boxes)
         for box in boxes:
             self._pipeline.submit_read(self._read_piece, source, brick, box)
 
-    def _read_piece(self, source: _Reads, brick: _Brick, box: Box) -> None:
+    def _read_piece(self, source: Reads, brick: _Brick, box: Box) -> None:
         self._pipeline.check()
-        out = brick.samples[box.relative_to(brick.box.lo).slices]
+        out = brick.samples[brick.stage.within(box, brick.box)]
         source.read(brick.plan.field, brick.timestep, box, out)
         if self._arrived(brick):
             self._cut(brick)
@@ -222,7 +242,9 @@ class _Copy:
         if parent is not None:
             carried = parent.samples[parent.stage.within(cell, parent.box)]
             np.copyto(carried, samples[stage.carried()])
-        if brick.index == 0:
+        elif self._takes is not None:
+            self._takes.take(plan, brick.timestep, cell, samples[stage.carried()])
+        if stage.cut == stage.layout.bitmask.length:
             size = plan.field.sample_bytes
             # What went through a scratch file was half done when it was there.
             self._pipeline.add_done(cell.size * (size - size // 2 if plan.spill_bytes else size))

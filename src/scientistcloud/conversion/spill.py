@@ -65,7 +65,7 @@ class Spill:
         data = out.data.cast("B")
         try:
             for position, run, size in self._runs(box):
-                _read_all(self._fd, data[run : run + size], position)
+                read_all(self._fd, data[run : run + size], position)
         except OSError as error:
             raise storage_error(error) from error
 
@@ -119,7 +119,8 @@ def _group(chunks: Shape, shape: Shape, sample_bytes: int, group_bytes: int) -> 
     return tuple(step)
 
 
-def _read_all(fd: int, out: memoryview, position: int) -> None:
+def read_all(fd: int, out: memoryview, position: int) -> None:
+    """Fill `out` with the bytes from `position` of a scratch file."""
     while out:
         count = os.preadv(fd, [out], position)
         if count == 0:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scientistcloud.grid import Box, Shape, ceil_div, tile
 from scientistcloud.idx.bitmask import powers
@@ -137,9 +137,17 @@ class Cascade:
             ceil_div(min(b, n), d) for b, n, d in zip(s.brick, self.shape, s.stride, strict=True)
         )
 
-    def bricks(self) -> Iterator[tuple[Box, ...]]:
-        """Every brick of the first stage, each with the bricks of the later stages around it."""
-        return self._walk(len(self.stages) - 1, Box.of_shape(self.shape))
+    def bricks(self, within: Box | None = None) -> Iterator[tuple[Box, ...]]:
+        """Every brick of the first stage, each with the bricks of the later stages around it.
+
+        Only those in `within`, which must be a union of bricks of the last stage.
+        """
+        return self._walk(len(self.stages) - 1, within or Box.of_shape(self.shape))
+
+    def split(self, first: int) -> tuple[Cascade, Cascade]:
+        """The first stages, and the others, which begin with what the first ones carry on."""
+        stages = self.stages
+        return replace(self, stages=stages[:first]), replace(self, stages=stages[first:])
 
     def _walk(self, stage: int, within: Box) -> Iterator[tuple[Box, ...]]:
         for box in tile(within, self.stages[stage].brick):

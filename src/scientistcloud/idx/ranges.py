@@ -78,6 +78,17 @@ class Ranges:
                 lows[i] = min(lows[i], low)
                 highs[i] = max(highs[i], high)
 
+    def extend_all(self, limits: Sequence[Limits]) -> None:
+        """Take in what another `Ranges` gathered (its `raw_limits`)."""
+        for field, each in enumerate(limits):
+            self.extend(field, each)
+
+    def raw_limits(self) -> list[Limits]:
+        """Of each field; infinite where no finite sample was seen."""
+        return [
+            (tuple(low), tuple(high)) for low, high in zip(self._lows, self._highs, strict=True)
+        ]
+
     def limits(self) -> list[Limits]:
         """Of each field; 0 where no finite sample was seen."""
         return [

@@ -102,7 +102,8 @@ class _Folders:
                 folder = folder.parent
 
     def sync(self) -> None:
-        for folder in self._made:
+        """All but the root, in which the manifest is still to come."""
+        for folder in self._made - {self.root}:
             sync_folder(folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from scientistcloud.idx.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, 
 from scientistcloud.idx.header import IdxHeader, format_header
 from scientistcloud.idx.layout import IdxLayout
 from scientistcloud.idx.manifest import MANIFEST_NAME, FileSum, ManifestWriter
-from scientistcloud.idx.ranges import Ranges, finite_limits
+from scientistcloud.idx.ranges import Limits, Ranges, finite_limits
 from scientistcloud.idx.storage import (
     ArcoFiles,
     BlockFiles,
@@ -46,6 +47,23 @@ class Written:
     stored_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one of several processes wrote, for the one that finishes.
+
+    Attributes
+    ----------
+    sums : Mapping
+        Of files below the blocks' folder, by relative name.
+    limits : tuple of Limits
+        Of each field.
+    """
+
+    sums: Mapping[str, FileSum]
+    limits: tuple[Limits, ...]
+    stored_bytes: int
+
+
 class IdxWriter:
     """Writes one dataset. A context manager: leaving it without `finish` leaves no ``.idx``.
 
@@ -58,6 +76,9 @@ class IdxWriter:
         Exists; gets block files (or ARCO blocks) and the manifest.
     template_base : str
         How the header names `blocks_folder`, such as ``./visus/0123abcd``.
+    join : bool
+        Another process has begun this dataset and will finish it: this one ends with
+        `finish_part`. They must not write into the same block file.
 
     Raises
     ------
@@ -66,7 +87,13 @@ class IdxWriter:
     """
 
     def __init__(
-        self, layout: IdxLayout, header_path: Path, blocks_folder: Path, template_base: str
+        self,
+        layout: IdxLayout,
+        header_path: Path,
+        blocks_folder: Path,
+        template_base: str,
+        *,
+        join: bool = False,
     ) -> None:
         self.layout = layout
         self._header_path = header_path
@@ -79,8 +106,10 @@ class IdxWriter:
         self._lock = threading.Lock()
         store = ArcoFiles if layout.arco else BlockFiles
         self._store: BlockStore = store(layout, blocks_folder)
+        self._sums: dict[str, FileSum] = {}
+        open_manifest = ManifestWriter.attach if join else ManifestWriter.create
         with writing():
-            self._manifest = ManifestWriter.create(
+            self._manifest = open_manifest(
                 blocks_folder / MANIFEST_NAME,
                 layout.timesteps,
                 len(layout.fields),
@@ -137,13 +166,27 @@ class IdxWriter:
         buffer: NDArray[np.uint8] = self._local.buffer
         return buffer[: sample_bytes << self.layout.bits_per_block]
 
+    def finish_part(self) -> Part:
+        """Bring what this process wrote to stable storage, for another one that finishes."""
+        with writing():
+            sums = self._store.finish()
+            self._manifest.close()
+        return Part(sums, tuple(self._ranges.raw_limits()), self._stored_bytes)
+
+    def add_part(self, part: Part) -> None:
+        """Take in what another process wrote."""
+        self._sums.update(part.sums)
+        self._ranges.extend_all(part.limits)
+        self._stored_bytes += part.stored_bytes
+
     def finish(self) -> Written:
         """Bring everything to stable storage, the header last."""
         header = self.layout.header(self._template_base, self._ranges.limits())
         text = format_header(header).encode()
         base = self._template_base.removeprefix("./")
         with writing():
-            sums = {f"{base}/{name}": s for name, s in self._store.finish().items()}
+            self._sums.update(self._store.finish())
+            sums = {f"{base}/{name}": s for name, s in self._sums.items()}
             sums[self._header_path.name] = FileSum(len(text), crc32(text))
             self._manifest.finish(sums)
             sync_folder(self._folder)
