@@ -244,7 +244,7 @@ def test_it_imports_only_what_it_uses(tmp_path: Path) -> None:
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "numpy" in imported
     heavy = {"pymongo", "fastapi", "uvicorn", "tifffile", "h5py", "netCDF4", "zarr", "PIL"}
-    assert not imported & (heavy | {"rich", "imagecodecs", "structlog", "asyncio"})
+    assert not imported & (heavy | {"rich", "imagecodecs", "structlog", "asyncio", "pydantic"})
 
 
 def test_parameters_come_from_the_command_line_or_a_file(
