@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -56,6 +58,53 @@ def test_ycbcr_without_subsampling(compression: str | None, tmp_path: Path) -> N
     expected = np.asarray(Image.fromarray(values, mode="YCbCr").convert("RGB"))
     found = fields_of(path, tmp_path)["data"]
     # Pillow works with tables of 6 binary places.
+    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
+
+
+def write_subsampled(
+    path: Path, across: int, down: int, size: tuple[int, int], rows: int, compress: bool
+) -> None:
+    """A TIFF of YCbCr blocks, as TIFF 6.0 (section 21) lays them out, with noise in them."""
+    height, width = size
+    strips = []
+    for first in range(0, height, rows):
+        blocks = -(-min(rows, height - first) // down) * -(-width // across)
+        strip = noise((blocks * (across * down + 2),), "u1", first).tobytes()
+        strips.append(imagecodecs.lzw_encode(strip) if compress else strip)
+    offsets, position = [], 8
+    for strip in strips:
+        offsets.append(position)
+        position += len(strip)
+    counts = [len(strip) for strip in strips]
+    entries = [
+        (256, 3, [width]), (257, 3, [height]), (258, 3, [8, 8, 8]), (259, 3, [5 if compress else 1]),
+        (262, 3, [6]), (273, 4, offsets), (277, 3, [3]), (278, 3, [rows]), (279, 4, counts),
+        (530, 3, [across, down]),
+    ]  # fmt: skip
+    directory, extra = b"", b""
+    start = position + 2 + 12 * len(entries) + 4
+    for code, kind, values in entries:
+        packed = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        if len(packed) > 4:
+            place = struct.pack("<I", start + len(extra))
+            extra, packed = extra + packed, place
+        directory += struct.pack("<HHI", code, kind, len(values)) + packed.ljust(4, b"\0")
+    head = struct.pack("<2sHI", b"II", 42, position)
+    count = struct.pack("<H", len(entries))
+    path.write_bytes(head + b"".join(strips) + count + directory + bytes(4) + extra)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("size", [(24, 40), (21, 37)])
+@pytest.mark.parametrize(("across", "down"), [(2, 1), (2, 2), (4, 2), (1, 2)])
+def test_subsampled_ycbcr_is_what_libtiff_makes_of_it(
+    across: int, down: int, size: tuple[int, int], compress: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    write_subsampled(path, across, down, size, 8, compress)
+    expected = imagecodecs.tiff_decode(path.read_bytes(), asrgb=True)[..., :3]
+    found = fields_of(path, tmp_path)["data"]
+    # libtiff works with tables of whole numbers.
     assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
 
 

@@ -25,6 +25,7 @@ from scientistcloud.readers import tiff_color as color
 from scientistcloud.readers.files import FilePool
 from scientistcloud.readers.likeness import ImageKind
 from scientistcloud.readers.tiff_pages import PageFormat
+from scientistcloud.readers.tiff_subsampled import subsampled_decoder
 
 _JPEG_LIKE = frozenset({6, 7, 34892, 33007})
 _LOG = logging.getLogger("tifffile")
@@ -143,12 +144,11 @@ def _check_page(name: str, page: tifffile.TiffPage) -> None:
             f"{name} is compressed with method {compression}, which cannot be decoded.",
             remedy="Save it again without compression, or with LZW or Deflate.",
         )
-    if page.is_subsampled and (compression not in _JPEG_LIKE or page.planarconfig == 2):
-        raise CorruptSource(
-            f"{name} is damaged or unusual: its colours are stored at a coarser grid than its "
-            "brightness, which is only defined for JPEG compression.",
-            remedy="Check the file at its origin, or save it again as RGB.",
-        )
+
+
+def _is_subsampled(page: tifffile.TiffPage) -> bool:
+    """Whether colours are coarser than brightness in a way that no codec takes care of."""
+    return bool(page.is_subsampled and int(page.compression) not in _JPEG_LIKE)
 
 
 def _page_format(page: tifffile.TiffPage) -> PageFormat:
@@ -166,12 +166,13 @@ def _page_format(page: tifffile.TiffPage) -> PageFormat:
         and int(page.compression) == 1
         and int(page.predictor) == 1
         and int(page.fillorder) == 1
-        and not page.is_subsampled
+        and not _is_subsampled(page)
         and page.bitspersample == page.dtype.itemsize * 8
         and page.dtype.kind != "b"
     )
     native = np.dtype(page._dtype).newbyteorder("=")
-    page.init_decode()
+    if not _is_subsampled(page):
+        page.init_decode()
     return PageFormat(
         shape=tuple(int(n) for n in page.shaped),  # type: ignore[arg-type]
         dtype=native,
@@ -179,7 +180,7 @@ def _page_format(page: tifffile.TiffPage) -> PageFormat:
         segment=segment,
         is_tiled=is_tiled,
         compression=int(page.compression),
-        decode=page.decode,
+        decode=subsampled_decoder(page) if _is_subsampled(page) else page.decode,
         jpeg_header=page.jpegheader,
         fill=page.nodata,
     )
@@ -193,7 +194,7 @@ def _page_color(
     shown: color.Color | None = None
     if photometric == color.PALETTE and samples == 1 and page.colormap is not None:
         shown = color.palette_color(np.asarray(page.colormap))
-    elif photometric == color.SEPARATED and samples in (4, 5) and _is_cmyk(page):
+    elif photometric == color.SEPARATED and _is_cmyk(page, samples, dtype):
         shown = color.cmyk_color(dtype, samples)
     elif photometric == color.YCBCR and samples == 3 and not is_jpeg and dtype.kind == "u":
         shown = color.ycbcr_color(dtype, _rationals(page, 529, 3) or (0.299, 0.587, 0.114),
@@ -217,8 +218,9 @@ def _gray_notes(photometric: int) -> tuple[str, ...]:
     return ()
 
 
-def _is_cmyk(page: tifffile.TiffPage) -> bool:
-    return bool(page.tags.valueof(332, 1) == 1)
+def _is_cmyk(page: tifffile.TiffPage, samples: int, dtype: np.dtype[Any]) -> bool:
+    """Whether the inks are those of CMYK, in numbers whose full range is known."""
+    return bool(page.tags.valueof(332, 1) == 1 and samples in (4, 5) and dtype.kind in "uf")
 
 
 def _rationals(page: tifffile.TiffPage, code: int, count: int) -> tuple[float, ...]:

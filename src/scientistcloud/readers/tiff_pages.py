@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scientistcloud.errors import ConversionError, CorruptSource, ResourceLimit
+from scientistcloud.errors import ConversionError, CorruptSource, ResourceLimit, UnsupportedLayout
 from scientistcloud.readers.files import FilePool
 
 Span = tuple[int, int]
@@ -23,7 +23,7 @@ Span = tuple[int, int]
 
 _BAND_BYTES = 1 << 20
 _JPEG = frozenset({6, 7, 34892, 33007})
-_NEW_JPEG = 7
+_OLD_JPEG, _NEW_JPEG = 6, 7
 _END_OF_JPEG = b"\xff\xd9"
 
 
@@ -250,6 +250,12 @@ class PageReader:
                 f"{self._pool.name(page.path)}: strip or tile {index} does not fit into memory."
             ) from error
         except Exception as error:  # imagecodecs has an error class for each codec
+            if page.format.compression == _OLD_JPEG:
+                raise UnsupportedLayout(
+                    f"{self._pool.name(page.path)} uses the JPEG of TIFF before 1995, of which "
+                    "only some kinds can be decoded.",
+                    remedy="Save it again with another compression.",
+                ) from error
             raise self._corrupt(page, f"strip or tile {index}: {error}") from error
         return np.asarray(decoded)
 
