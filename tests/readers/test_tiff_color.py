@@ -78,8 +78,8 @@ def write_subsampled(
     counts = [len(strip) for strip in strips]
     entries = [
         (256, 3, [width]), (257, 3, [height]), (258, 3, [8, 8, 8]),
-        (259, 3, [5 if compress else 1]), (262, 3, [6]), (273, 4, offsets), (277, 3, [3]), (278, 3, [rows]), (279, 4, counts),
-        (530, 3, [across, down]),
+        (259, 3, [5 if compress else 1]), (262, 3, [6]), (273, 4, offsets), (277, 3, [3]),
+        (278, 3, [rows]), (279, 4, counts), (530, 3, [across, down]),
     ]  # fmt: skip
     directory, extra = b"", b""
     start = position + 2 + 12 * len(entries) + 4

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from scientistcloud.conversion.inspect import open_source
-from scientistcloud.errors import CorruptSource, UnlikeSlices
+from scientistcloud.errors import CorruptSource, InvalidOptions, UnlikeSlices
 from scientistcloud.grid import Box
 from scientistcloud.readers.base import Source
 
@@ -131,6 +131,19 @@ def test_truncated_file(samples: Path, tmp_path: Path) -> None:
 def test_pages_of_unlike_size(samples: Path, tmp_path: Path) -> None:
     with pytest.raises(UnlikeSlices, match=r"pil_multipage_sizes\.tif.*10 x 10.*20 x 20"):
         open_source(samples / "tiff" / "pil_multipage_sizes.tif", None, {}, tmp_path)
+
+
+def test_pages_of_one_size_can_be_picked(samples: Path, tmp_path: Path) -> None:
+    path = samples / "tiff" / "pil_multipage_sizes.tif"
+    with open_source(path, None, {"series": "1"}, tmp_path) as source:
+        assert source.spec.datasets[0].shape == (20, 20)
+        with tifffile.TiffFile(path) as tif:
+            page = tif.series[1].pages[0]
+            expected = (page.colormap >> 8).astype("u1").T[page.asarray().astype(int)]
+        assert np.array_equal(whole(source), expected)
+    for wrong in (2, -1, "x"):
+        with pytest.raises(InvalidOptions, match="series"):
+            open_source(path, None, {"series": wrong}, tmp_path)
 
 
 def test_georeference(samples: Path, tmp_path: Path) -> None:

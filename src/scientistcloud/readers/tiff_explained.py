@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scientistcloud.errors import CorruptSource, UnlikeSlices
+from scientistcloud.errors import CorruptSource, InvalidOptions, UnlikeSlices
 from scientistcloud.readers.files import FilePool
 from scientistcloud.readers.tiff_keyframe import (
     Keyframe,
@@ -26,8 +26,15 @@ REDUCED_OR_MASK = 0b101
 _SLIDES = frozenset({"svs", "scn", "qpi", "ndpi", "bif", "avs", "philips", "sis"})
 
 
-def explained_series(pool: FilePool, path: Path, *, as_components: bool = False) -> list[Series]:
+def explained_series(
+    pool: FilePool, path: Path, *, as_components: bool = False, wanted: object = None
+) -> list[Series]:
     """The series of the file that tifffile finds, the main one first.
+
+    Parameters
+    ----------
+    wanted : object
+        The parameter ``series``: the number of the only one that is wanted, or None.
 
     Raises
     ------
@@ -38,8 +45,14 @@ def explained_series(pool: FilePool, path: Path, *, as_components: bool = False)
         if not found:
             raise ValueError("it holds no image")
         found = _without_extras(found)
+        if wanted is not None:
+            found = [_pick(pool.name(path), found, wanted)]
         if len(found) > 1 and found[0].kind in ("generic", "uniform"):
-            raise UnlikeSlices(_unlike_message(pool.name(path), found))
+            raise UnlikeSlices(
+                _unlike_message(pool.name(path), found),
+                remedy="Save them as files of their own, or pick those of one kind with the "
+                f"parameter 'series' (0 to {len(found) - 1}).",
+            )
         notes: tuple[str, ...] = ()
         if found[0].kind in _SLIDES and len(found) > 1:
             others = ", ".join(s.name or f"series {s._index}" for s in found[1:])
@@ -99,6 +112,18 @@ def _held_page(pool: FilePool, path: Path, keyframe: Keyframe, page: Any) -> Pag
     if start is not None:
         return Page(path, keyframe.format, start)
     return Page(path, keyframe.format, None, lambda: segments)
+
+
+def _pick(name: str, found: Sequence[Any], wanted: object) -> Any:
+    try:
+        number = int(str(wanted))
+    except ValueError:
+        number = -1
+    if not 0 <= number < len(found):
+        raise InvalidOptions(
+            f"The parameter series={wanted!r} is none of the {len(found)} of {name} (0 is the first)."
+        )
+    return found[number]
 
 
 def _without_extras(found: list[Any]) -> list[Any]:

@@ -64,7 +64,9 @@ class _Opening:
         self._sensor = selection.sensor
         self._parameters = selection.parameters
         self._scanner = TiffScanner(
-            pool, as_components=self._parameters.get("samples") == "components"
+            pool,
+            as_components=self._parameters.get("samples") == "components",
+            wanted=self._parameters.get("series"),
         )
         self._reader = PageReader(pool)
         self._notes: list[str] = []

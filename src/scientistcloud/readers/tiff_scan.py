@@ -42,11 +42,16 @@ class TiffScanner:
     ----------
     as_components : bool
         See `read_keyframe`.
+    wanted : object
+        See `explained_series`.
     """
 
-    def __init__(self, pool: FilePool, *, as_components: bool = False) -> None:
+    def __init__(
+        self, pool: FilePool, *, as_components: bool = False, wanted: object = None
+    ) -> None:
         self._pool = pool
         self._as_components = as_components
+        self._wanted = wanted
         self._keyframes: dict[tuple[Any, ...], Keyframe] = {}
         self._instruments: dict[tuple[Any, ...], bool] = {}
         self._segments: OrderedDict[tuple[Path, int], Segments] = OrderedDict()
@@ -64,7 +69,9 @@ class TiffScanner:
         plain = self._plain_series(data) if self._is_plain(data, first) else None
         if plain is not None:
             return [plain]
-        return explained_series(self._pool, path, as_components=self._as_components)
+        return explained_series(
+            self._pool, path, as_components=self._as_components, wanted=self._wanted
+        )
 
     def page_of(self, data: TiffBytes, directory: Directory) -> tuple[Keyframe, Page]:
         """One page of an open file, and how it is stored."""
