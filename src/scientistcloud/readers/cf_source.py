@@ -18,7 +18,7 @@ from scientistcloud.readers.cf_grids import GridField
 PIECE_BYTES = 4 << 20
 # Of a piece there are the stored samples, two steps of unpacking, and what is missing.
 _COPIES_UNPACKING = 6
-_COPIES_OF_A_CHUNK = 3
+_COPIES_OF_A_CHUNK = 4
 
 StoredReader = Callable[[GridField, tuple[slice, ...]], NDArray[Any]]
 

@@ -29,6 +29,11 @@ from scientistcloud.errors import (
 from scientistcloud.readers.listing import open_regular
 
 CHUNK_CACHE_BYTES = 4 << 20
+CHUNK_CACHE_SLOTS = 521
+CHUNK_CACHE_PREEMPTION = 0.75
+"""The library's own default. With 1.0 it never evicts a chunk that was read in part: the cache
+grows without limit (HDF5 2.0)."""
+
 _MAX_LINKS = 64
 _MAX_OPEN_FILES = 32
 _STORAGE_ERRORS = frozenset({errno.EIO, errno.ESTALE, errno.EACCES, errno.ETIMEDOUT, errno.EMFILE})
@@ -193,7 +198,7 @@ class Hdf5Files:
 def _open_dataset(file: h5py.File, name: str) -> h5d.DatasetID:
     raw = name.encode("utf-8", "surrogateescape")
     access = h5p.create(h5p.DATASET_ACCESS)
-    access.set_chunk_cache(521, CHUNK_CACHE_BYTES, 1.0)
+    access.set_chunk_cache(CHUNK_CACHE_SLOTS, CHUNK_CACHE_BYTES, CHUNK_CACHE_PREEMPTION)
     dataset = h5d.open(file.id, raw, access)
     if dataset.get_create_plist().get_external_count():
         # Without a prefix the library looks for external storage in the working directory. Only

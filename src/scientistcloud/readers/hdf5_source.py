@@ -26,7 +26,7 @@ from scientistcloud.readers.hdf5_types import Member
 _PIECE_BYTES = 8 << 20
 _CONVERSION_BYTES = 2 << 20
 # The library holds a chunk as it is stored, and as one filter and the next leave it.
-_COPIES_OF_A_CHUNK = 3
+_COPIES_OF_A_CHUNK = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,10 @@ class Hdf5Source:
             dataset = self._files.dataset(place)
             inside = dataset.get_space()
             inside.select_hyperslab(tuple(s.start for s in selection), lengths)
-            flat = out.reshape(-1)
-            samples = h5s.create_simple((math.prod(lengths),))
-            dataset.read(samples, inside, flat, stored.member.memory_type())
+            # Of one shape with the selection: else the library matches samples one by one.
+            samples = h5s.create_simple(lengths)
+            view = out.reshape((*lengths, *stored.member.vector))
+            dataset.read(samples, inside, view, stored.member.memory_type())
 
     def __enter__(self) -> Self:
         return self

@@ -169,7 +169,8 @@ def _variable(path: str, variable: Any) -> Variable:
     chunks = _chunks(variable)
     size = math.prod(chunks) * dtype.itemsize if chunks and dtype is not None else 0
     if chunks:
-        variable.set_var_chunk_cache(CHUNK_CACHE_BYTES, 521, 1.0)
+        # A preemption of 1.0 would keep the library from evicting chunks that were read in part.
+        variable.set_var_chunk_cache(CHUNK_CACHE_BYTES, 521, 0.75)
     return Variable(
         path,
         tuple(_dimension_name(d) for d in variable.get_dims()),
