@@ -106,7 +106,6 @@ def _become_child(channel: Channel, warm: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     channel.close()
     os.umask(0o022)  # other containers read what we write
-    gc.unfreeze()
 
 
 def _kill(message: Message, jobs: dict[int, str]) -> None:
