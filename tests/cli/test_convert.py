@@ -231,6 +231,21 @@ def test_what_a_killed_conversion_left_is_taken_over(commands: Commands, large: 
     np.testing.assert_array_equal(read(out / "visus.idx"), noise((20, 30)))
 
 
+def test_the_later_of_two_conversions_into_one_folder_wins(commands: Commands, large: Path) -> None:
+    out = commands.folder / "out"
+    process = commands.start("convert", large, out, "--threads", 1, "--codec", "zlib-ng-6")
+    eventually(lambda: list(out.glob("visus/*/*.bin")))
+    np.save(commands.folder / "small.npy", noise((20, 30)))
+    done = commands.run("convert", "small.npy", out)
+    assert done.returncode == 0, done.stderr
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, output
+    assert "took over" in output
+    np.testing.assert_array_equal(read(out / "visus.idx"), noise((20, 30)))
+    assert commands.run("verify", out).returncode == 0
+    assert names(out / "visus") == [next((out / "visus").iterdir()).name]
+
+
 def test_it_imports_only_what_it_uses(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", noise((20, 30)))
     done = subprocess.run(

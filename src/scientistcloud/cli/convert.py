@@ -32,7 +32,7 @@ from scientistcloud.cli.progress import ProgressDisplay
 from scientistcloud.conversion.options import Codec, ConversionOptions, LayoutName, VerifyMode
 from scientistcloud.conversion.options import Progress as ConversionProgress
 from scientistcloud.conversion.publish import StagingLost, publish_log
-from scientistcloud.errors import SourceChanged
+from scientistcloud.errors import StorageUnavailable
 
 app = command_app()
 
@@ -135,8 +135,10 @@ def _run(source: Path, target: Path, options: ConversionOptions) -> dict[str, An
             result = run_conversion(
                 source.resolve(), publication, options, progress=show, stop=interrupt.is_set
             )
-        except StagingLost as error:
-            raise SourceChanged(
+        except (StagingLost, StorageUnavailable) as error:
+            if publication.staging.is_dir():
+                raise
+            raise StorageUnavailable(
                 f"Another conversion into {target} took over.", remedy="Wait for that one."
             ) from error
         publish_log(publication)

@@ -96,7 +96,6 @@ def demo(
         "out_data_dir": home / "converted",
     }
     with told_errors(as_json=as_json), Interrupt() as interrupt:
-        tell("Starting MongoDB ...")
         with settings_of(home, None, places, stay=True) as (settings, _):
             folder.path.mkdir(parents=True, exist_ok=True)
             with folder.log.open("a", encoding="utf-8") as lines:

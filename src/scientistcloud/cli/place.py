@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import structlog
 from pymongo.database import Database
 
-from scientistcloud.cli.progress import ProgressDisplay
+from scientistcloud.cli.console import warn
 from scientistcloud.conversion.publish import storage_errors
 from scientistcloud.database.connection import connect
 from scientistcloud.database.embedded import EmbeddedMongo, default_home
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS = 2.0
 _START_SECONDS = 60.0
+_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,13 @@ def settings_of(
     if used_home is None:
         yield settings, None
         return
-    with ProgressDisplay() as display:
-        display.show("Starting MongoDB")
-        server = EmbeddedMongo(used_home)
+    server = EmbeddedMongo(used_home)
+    patience = threading.Timer(_PATIENCE_SECONDS, warn, [f"Starting MongoDB in {used_home} ..."])
+    patience.start()
+    try:
         url = server.start()
+    finally:
+        patience.cancel()
     try:
         more = in_home(settings, used_home, overrides) | {"mongo_url": url}
         settings = load_settings(file, more)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 1.0
 _LINE_SECONDS = 5.0
+_RATE_SECONDS = 0.3
 
 Unit = Literal["bytes", "percent"]
 
@@ -75,9 +76,9 @@ class ProgressDisplay:
             words.append(f"{100 * share:.0f} %")
         if self._unit == "bytes" and done:
             words.append(f"{size_text(done)} of {size_text(total)}" if total else size_text(done))
-            if seconds >= _PATIENCE_SECONDS:
+            if seconds >= _RATE_SECONDS:
                 words.append(f"{size_text(done / seconds)}/s")
-        if 0 < share < 1 and seconds >= _PATIENCE_SECONDS:
+        if 0 < share < 1 and seconds >= _RATE_SECONDS:
             words.append(f"{clock_text(seconds / share - seconds)} left")
         return "  ".join(words)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ def describe(collection: GuardedCollection, document: Mapping[str, Any]) -> dict
     conversion = document.get("conversion")
     facts = conversion if isinstance(conversion, Mapping) else {}
     queued = document.get("status") == DatasetStatus.QUEUED.value
+    due_at = _due_at(facts) if queued else None
     return {
         "uuid": document.get("uuid"),
         "name": document.get("name"),
@@ -90,8 +91,8 @@ def describe(collection: GuardedCollection, document: Mapping[str, Any]) -> dict
         "completed_at": document.get("completed_at"),
         "owner": _text(facts.get("lease"), "owner"),
         "position": place_in_queue(collection, document),
-        "waiting": why_waiting(document) if queued else None,
-        "due_at": _due_at(facts) if queued else None,
+        "waiting": _why(document, due_at) if queued else None,
+        "due_at": due_at,
     }
 
 
@@ -110,9 +111,16 @@ def _error(document: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str
 
 
 def _due_at(facts: Mapping[str, Any]) -> datetime | None:
+    """When it may be claimed again, if that is still to come."""
     waiting = facts.get("waiting")
     found = waiting.get("not_before") if isinstance(waiting, Mapping) else None
-    return found if isinstance(found, datetime) else None
+    return found if isinstance(found, datetime) and found > datetime.now(UTC) else None
+
+
+def _why(document: Mapping[str, Any], due_at: datetime | None) -> str:
+    if due_at is not None:
+        return why_waiting(document)
+    return "No service is free: all are busy with datasets before it, or none is running."
 
 
 def _number(value: Any) -> int | float | None:
