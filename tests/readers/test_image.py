@@ -59,7 +59,7 @@ def _png_alpha(folder: Path) -> Case:
 def _png_gray_alpha(folder: Path) -> Case:
     values = noise((20, 30, 2), "u1")
     Image.fromarray(values, mode="LA").save(folder / "a.png")
-    return Case(folder / "a.png", {"band 1": values[..., 0], "band 2": values[..., 1]})
+    return Case(folder / "a.png", {"data": values[..., 0], "alpha": values[..., 1]})
 
 
 def _png_stack(folder: Path) -> Case:
@@ -183,6 +183,15 @@ def test_flipped_bytes_end_in_pixels_or_a_catalogued_error(suffix: str, tmp_path
         except ConversionError:
             refused += 1
     assert refused
+
+
+def test_bytes_between_segments_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(smooth((40, 50, 3))).save(path)
+    expected, data = pillow(path), path.read_bytes()
+    size = int.from_bytes(data[4:6], "big")
+    path.write_bytes(data[: 4 + size] + b"\0\0\0" + data[4 + size :])
+    assert np.array_equal(whole(path, tmp_path), expected)
 
 
 def test_animation_is_refused(tmp_path: Path) -> None:

@@ -175,6 +175,15 @@ def test_alpha_stays_a_component(tmp_path: Path) -> None:
     assert np.array_equal(fields_of(tmp_path / "a.tif", tmp_path)["data"], values)
 
 
+def test_gray_with_alpha(tmp_path: Path) -> None:
+    values = noise((20, 30, 2), "u1")
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", planarconfig="contig",
+                     extrasamples=["unassalpha"])  # fmt: skip
+    found = fields_of(tmp_path / "a.tif", tmp_path)
+    assert list(found) == ["data", "alpha"]
+    assert np.array_equal(np.stack(list(found.values()), axis=-1), values)
+
+
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_bands_are_fields_or_components(planar: str, tmp_path: Path) -> None:
     values = noise((20, 30, 6), "f4")

@@ -14,6 +14,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
 _J2K = b"\xff\x4f\xff\x51"
 _EOI = 0xD9
+_MOST_JUNK_BYTES = 65536
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 _ANIMATION_FLAG, _ALPHA_FLAG = 0x02, 0x10
@@ -128,22 +129,21 @@ def _png(read: ReadAt) -> ImageHeader:
 def _jpeg(read: ReadAt) -> ImageHeader:
     position, exif, is_inverted = 2, b"", False
     while True:
-        mark = read(position, 4)
-        if len(mark) < 4 or mark[0] != 0xFF:
+        # Some cameras leave bytes between segments, which decoders pass over.
+        found = _MARKER.search(read(position, _MOST_JUNK_BYTES))
+        if found is None or found[1][0] == _EOI:
             raise ValueError("it ends before its picture")
-        if mark[1] == 0xFF:
-            position += 1
-            continue
-        size = int.from_bytes(mark[2:], "big")
-        if mark[1] in _FRAMES:
-            bits, height, width, samples = struct.unpack(">BHHB", read(position + 4, 6))
+        marker, position = found[1][0], position + found.end()
+        size = int.from_bytes(read(position, 2), "big")
+        if marker in _FRAMES:
+            bits, height, width, samples = struct.unpack(">BHHB", read(position + 2, 6))
             break
-        if mark[1] in (0xE1, 0xEE):
-            body = read(position + 4, size - 2)
-            is_inverted |= mark[1] == 0xEE and body.startswith(b"Adobe")
+        if marker in (0xE1, 0xEE):
+            body = read(position + 2, size - 2)
+            is_inverted |= marker == 0xEE and body.startswith(b"Adobe")
             if body.startswith(b"Exif\0\0") and not exif:
                 exif = body[6:]
-        position += 2 + size
+        position += max(2, size)
     dtype = np.dtype("u1" if bits <= 8 else "u2")
     return ImageHeader("JPEG", height, width, samples, dtype, 1, exif, is_inverted and samples == 4)
 

@@ -175,7 +175,12 @@ def _constant(plane: Plane) -> Callable[[int, int], Plane]:
 
 
 def _name(label: str, sheet: Sheet, band: int) -> str:
-    words = [label, f"band {band + 1}" if sheet.kind.bands > 1 else ""]
+    words = [label]
+    if sheet.kind.bands == 2:
+        # The formats know two samples only as brightness and opacity.
+        words.append("alpha" if band else "")
+    elif sheet.kind.bands > 2:
+        words.append(f"band {band + 1}")
     return " ".join(word for word in words if word) or FIELD_NAME
 
 

@@ -121,7 +121,7 @@ def _pick(name: str, found: Sequence[Any], wanted: object) -> Any:
         number = -1
     if not 0 <= number < len(found):
         raise InvalidOptions(
-            f"The parameter series={wanted!r} is none of the {len(found)} of {name} (0 is the first)."
+            f"The parameter series={wanted!r} is none of the {len(found)} of {name}, from 0."
         )
     return found[number]
 

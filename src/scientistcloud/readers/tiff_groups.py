@@ -68,7 +68,7 @@ def group_dataset(group: Group, reader: PageReader, *, is_main: bool) -> PlaneDa
         members = np.unique(group.grid.planes[f] // group.series[0].planes)
         keyframes = [group.series[i].keyframe for i in members]
         for band in range(keyframes[0].bands):
-            name = _name(label, keyframes[0].bands, band)
+            name = _name(label, keyframes[0], band)
             lookup = _lookup(group, reader, f, band)
             fields.append(_field(name, keyframes, lookup, group.description.fill_value))
     return PlaneDataset(
@@ -91,7 +91,9 @@ def mosaic_dataset(
     bands = keyframes[0].bands
     fields = [
         _field(
-            _name("", bands, band), keyframes, _constant(_mosaic_plane(mosaic, main, reader, band))
+            _name("", keyframes[0], band),
+            keyframes,
+            _constant(_mosaic_plane(mosaic, main, reader, band)),
         )
         for band in range(bands)
     ]
@@ -125,8 +127,8 @@ def _constant(plane: Plane) -> Callable[[int, int], Plane]:
     return lambda timestep, z: plane
 
 
-def _name(label: str, bands: int, band: int) -> str:
-    words = [label, f"band {band + 1}" if bands > 1 else ""]
+def _name(label: str, keyframe: Keyframe, band: int) -> str:
+    words = [label, keyframe.band_name(band)]
     return " ".join(word for word in words if word) or FIELD_NAME
 
 

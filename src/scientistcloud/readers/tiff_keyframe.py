@@ -28,6 +28,7 @@ from scientistcloud.readers.tiff_pages import PageFormat
 from scientistcloud.readers.tiff_subsampled import subsampled_decoder
 
 _JPEG_LIKE = frozenset({6, 7, 34892, 33007})
+_ALPHA = (1, 2)
 _LOG = logging.getLogger("tifffile")
 _LOG.propagate = False
 _LOG.addHandler(logging.NullHandler())
@@ -44,6 +45,8 @@ class Keyframe:
     bands : int
         1 where the samples of a pixel are one value or one colour; else their number, each of
         which is a field of its own.
+    has_alpha : bool
+        Whether an extra sample is said to be opacity.
     """
 
     format: PageFormat
@@ -51,6 +54,13 @@ class Keyframe:
     bands: int
     photometric: int
     notes: tuple[str, ...] = ()
+    has_alpha: bool = False
+
+    def band_name(self, band: int) -> str:
+        """What to call a sample that is a field of its own; empty for the main one."""
+        if self.bands == 2 and self.has_alpha:
+            return "alpha" if band else ""
+        return f"band {band + 1}" if self.bands > 1 else ""
 
     @property
     def kind(self) -> ImageKind:
@@ -122,7 +132,8 @@ def read_keyframe(
         _check_page(name, page)
         layout = _page_format(page)
         shown, bands, notes = _page_color(page, layout.dtype, as_components)
-    return Keyframe(layout, shown, bands, int(page.photometric), notes)
+        has_alpha = any(int(sample) in _ALPHA for sample in page.extrasamples)
+    return Keyframe(layout, shown, bands, int(page.photometric), notes, has_alpha)
 
 
 def _check_page(name: str, page: tifffile.TiffPage) -> None:
