@@ -14,7 +14,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from scientistcloud.cli.arguments import HomeOption, JsonOption, command_app
+from scientistcloud.cli.arguments import JsonOption, command_app
 from scientistcloud.cli.console import print_json, say, size_text, told_errors
 from scientistcloud.cli.interrupt import Interrupt
 from scientistcloud.cli.phantom import make_phantom, write_stack
@@ -66,7 +66,14 @@ class Folder:
 
 @app.command(short_help="See all of it work: MongoDB, service, a first dataset.")
 def demo(
-    home: HomeOption = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where MongoDB's data and the datasets are kept. Default: the user's data folder.",
+            file_okay=False,
+        ),
+    ] = None,
     leave: Annotated[
         bool, typer.Option("--exit", help="Stop everything at the end, instead of at Ctrl-C.")
     ] = False,

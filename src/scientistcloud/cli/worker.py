@@ -37,13 +37,14 @@ def worker(
     \b
     SIGTERM or Ctrl-C: running conversions go back to the queue, the service ends within 10 s.
     A second one ends it at once; another service then takes over within half a minute.
+    While MongoDB is away, the service says so and waits for it.
     \b
     Examples:
       MONGO_URL=mongodb://db:27017 VISUS_DATASETS=/mnt/visus_datasets scientistcloud worker
       scientistcloud worker settings.json --drain
       LOG_FORMAT=json scientistcloud worker
     \b
-    Exit status: 0 ended as told, 2 a setting is wrong or missing, 75 MongoDB cannot be reached.
+    Exit status: 0 ended as told, 2 a setting is wrong or missing.
     """
     with told_errors(as_json=False):
         settings = load_settings(settings_file)
