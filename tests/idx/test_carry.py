@@ -100,6 +100,17 @@ def test_a_template_in_an_odd_place_is_moved_too(tmp_path: Path) -> None:
     assert (read(target / "visus.idx", 1) == values[1]).all()
 
 
+def test_a_header_in_xml_becomes_text(tmp_path: Path) -> None:
+    values = make(tmp_path / "upload")
+    source, target = tmp_path / "upload" / "mine.idx", tmp_path / "converted"
+    dataset = ov.LoadDataset(str(source))
+    body = dataset.getDatasetBody()
+    source.write_text(body.toString())
+    carry(source, target)
+    assert (target / "visus.idx").read_text().startswith("(version)")
+    assert (read(target / "visus.idx", 1) == values[1]).all()
+
+
 def test_a_damaged_block_stops_it(tmp_path: Path) -> None:
     make(tmp_path / "upload", codec="zip")
     source = tmp_path / "upload" / "mine.idx"

@@ -102,6 +102,34 @@ def test_openvisus_reads_what_is_written(tmp_path: Path) -> None:
     assert '<axis value="X Y Z" />' in body
 
 
+def test_xml_means_what_openvisus_takes_it_for(tmp_path: Path) -> None:
+    path = tmp_path / "visus.idx"
+    path.write_text(TEXT.replace("(instrument)\na CT\n", ""))
+    dataset = ov.LoadDataset(str(path))
+    body = dataset.getDatasetBody()
+    text = body.toString()
+    assert "<idxfile>" in text
+    path.write_text(text)
+    assert ov.LoadDataset(str(path)).getTimesteps() == [0, 1, 2, 3]
+    header, expected = load_header(path), parse_header(TEXT)
+    assert header.box == expected.box
+    assert header.physic_box == expected.physic_box
+    assert header.axis_names == expected.axis_names
+    assert [(f.name, f.dtype, f.components, f.compression) for f in header.fields] == [
+        (f.name, f.dtype, f.components, f.compression) for f in expected.fields
+    ]
+    assert header.time_ranges == expected.time_ranges
+    assert header.filename_template == expected.filename_template
+    with pytest.raises(UnsafeSource):
+        parse_header(text.replace("./visus/", "./../"))
+    with pytest.raises(CorruptSource):
+        parse_header(text.replace("</dataset>", ""))
+    with pytest.raises(CorruptSource):
+        parse_header("<dataset typename='GoogleMapsDataset'/>")
+    with pytest.raises(CorruptSource):
+        parse_header("<!DOCTYPE d [<!ENTITY a 'b'>]>" + text)
+
+
 def test_a_descending_physic_box_is_not_written() -> None:
     header = parse_header(changed("physic_box", "0 10 6 5 0 1"))
     assert header.physic_box == ((0.0, 1.0), (6.0, 5.0), (0.0, 10.0))

@@ -86,6 +86,9 @@ def test_it_is_known_by_its_first_key() -> None:
         READER.match(Path("a.txt"), b"\xef\xbb\xbf\r\n# made by X\n(version)\n6") is Match.CERTAIN
     )
     assert READER.match(Path("a.midx"), b"<dataset typename='IdxMultipleDataset'>") is Match.CERTAIN
+    xml = b'<dataset url="x" typename="IdxDataset">\n\t<idxfile>\n'
+    assert READER.match(Path("a.xml"), xml) is Match.CERTAIN
+    assert READER.match(Path("a.xml"), b"<dataset><netcdf/>") is Match.NO
     assert READER.match(Path("a.idx"), b"\0\0\x08\x03") is Match.POSSIBLE
     assert READER.match(Path("a.txt"), b"version 6") is Match.NO
 

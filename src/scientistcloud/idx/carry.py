@@ -24,6 +24,7 @@ from scientistcloud.idx.midx import is_midx, load_midx
 from scientistcloud.idx.presence import require_files
 from scientistcloud.idx.reader import IdxReader
 from scientistcloud.idx.storage import sync_folder, write_all, writing
+from scientistcloud.idx.xml_text import is_xml
 
 _COPY_BYTES = 8 << 20
 _TEMPLATE = re.compile(r"^[ \t]*\(filename_template\)[^\S\n]*\n[^\n]*$", re.MULTILINE)
@@ -152,6 +153,8 @@ class _Carrier:
         """The text with a template that names the new place; nothing else is changed."""
         header = self._reader.header
         template = f"{self._base}/{header.filename_template.removeprefix('./')}"
+        if is_xml(text):
+            return format_header(replace(header, filename_template=template))
         line = f"(filename_template)\n{template}"
         moved = _TEMPLATE.sub(lambda _: line, text, count=1)
         if _TEMPLATE.search(text) is None:

@@ -24,6 +24,7 @@ from scientistcloud.idx.field import (
     parse_number,
 )
 from scientistcloud.idx.template import check_templates, format_time, guess_template, parse_time
+from scientistcloud.idx.xml_text import is_xml, text_of_xml
 
 __all__ = [
     "HZ_ORDER",
@@ -138,7 +139,7 @@ def parse_header(text: str, *, name: str = "visus") -> IdxHeader:
     Parameters
     ----------
     text : str
-        The file's text.
+        The file's text, in OpenVisus's text form or as XML.
     name : str
         The file's name without ``.idx``, from which a missing ``(filename_template)`` follows.
 
@@ -151,7 +152,7 @@ def parse_header(text: str, *, name: str = "visus") -> IdxHeader:
     UnsafeSource
         A template that leads out of the header's folder.
     """
-    values = _sections(text)
+    values = _sections(text_of_xml(text) if is_xml(text) else text)
     version = _integer(values.pop("version", ""), "version", 0, 1 << 31)
     if version != 6:
         raise UnsupportedLayout(f"The IDX header is of version {version}; only 6 can be read.")

@@ -6,10 +6,10 @@ import html
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from xml.etree import ElementTree
 
 from scientistcloud.errors import CorruptSource, UnsafeSource, UnsupportedLayout
 from scientistcloud.idx.header import HEADER_LIMIT_BYTES
+from scientistcloud.idx.xml_text import parse_xml
 
 _ROOT = re.compile(rb"<dataset\b[^>]*\btypename\s*=\s*['\"]IdxMultipleDataset['\"]")
 
@@ -63,21 +63,12 @@ def load_midx(path: Path) -> Midx:
     if len(data) > HEADER_LIMIT_BYTES:
         raise CorruptSource(f"'{path.name}' is too long for a .midx.")
     text = data.decode("utf-8", "replace")
-    root = _parse(text)
+    root = parse_xml(text)
     urls = [e.get("url") for e in root.iter("dataset") if e is not root]
     parts = tuple(dict.fromkeys(_part(url) for url in urls if url is not None))
     if not parts:
         raise CorruptSource(f"'{path.name}' names no datasets.")
     return Midx(text, parts)
-
-
-def _parse(text: str) -> ElementTree.Element:
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise UnsafeSource("The .midx declares entities, which are not followed.")
-    try:
-        return ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError, RecursionError) as error:
-        raise CorruptSource(f"The .midx is no XML: {error}.") from error
 
 
 def _part(url: str) -> str:

@@ -26,6 +26,7 @@ from scientistcloud.idx.bitmask import powers
 from scientistcloud.idx.midx import is_midx, load_midx
 from scientistcloud.idx.presence import require_files
 from scientistcloud.idx.reader import IdxReader
+from scientistcloud.idx.xml_text import is_xml
 from scientistcloud.readers.base import (
     Axis,
     Choice,
@@ -57,7 +58,7 @@ class IdxFormatReader:
         text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
         while text.startswith(b"#"):
             text = text.partition(b"\n")[2].lstrip()
-        if text.startswith(b"(version)") or is_midx(head):
+        if text.startswith(b"(version)") or is_midx(head) or _is_xml_header(head):
             return Match.CERTAIN
         return Match.POSSIBLE if path.suffix.lower() in (".idx", ".midx") else Match.NO
 
@@ -134,6 +135,10 @@ class IdxSource:
         trace: TracebackType | None,
     ) -> None:
         """No file is open between reads."""
+
+
+def _is_xml_header(head: bytes) -> bool:
+    return is_xml(head.decode("utf-8", "replace")) and b"<idxfile" in head
 
 
 def _headers(files: Sequence[Path], selection: Selection) -> tuple[list[Path], tuple[str, ...]]:
