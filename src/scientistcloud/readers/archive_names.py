@@ -53,10 +53,10 @@ def folded(parts: tuple[str, ...]) -> str:
     return unicodedata.normalize("NFC", "/".join(parts)).casefold()
 
 
-def shown(name: str) -> str:
-    """A name as a message may hold it: short, and without control characters."""
+def shown(name: str, limit: int = 80) -> str:
+    """Text of a file as a message may hold it: short, and without control characters."""
     clean = "".join(c if c.isprintable() else "?" for c in name)
-    return clean if len(clean) <= 80 else f"{clean[:60]}...{clean[-15:]}"
+    return clean if len(clean) <= limit else f"{clean[: limit - 20]}...{clean[-15:]}"
 
 
 def _refused(archive: str, name: str, what: str) -> UnsafeArchive:

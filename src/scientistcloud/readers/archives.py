@@ -41,7 +41,7 @@ from scientistcloud.readers.archive_members import (
     too_many,
     zip_members,
 )
-from scientistcloud.readers.archive_names import folded, is_junk, safe_parts
+from scientistcloud.readers.archive_names import folded, is_junk, safe_parts, shown
 from scientistcloud.readers.base import Match
 from scientistcloud.readers.compression import decompress, file_blocks
 
@@ -139,7 +139,8 @@ class _Unpacking:
             raise _storage_error(error, name) from error
         except Exception as error:
             # The libraries raise nearly anything on damaged archives.
-            raise CorruptSource(f"{name} is damaged or incomplete ({error}).") from error
+            reason = shown(str(error), 200)
+            raise CorruptSource(f"{name} is damaged or incomplete ({reason}).") from error
 
     def _unpack(self, path: Path, name: str, target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
@@ -245,7 +246,7 @@ def _storage_error(error: OSError | MemoryError, name: str) -> ConversionError:
     if code in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
         return UnsafeArchive(f"{name} has a member whose name cannot be written.")
     if code is None:
-        return CorruptSource(f"{name} is damaged or incomplete ({error}).")
+        return CorruptSource(f"{name} is damaged or incomplete ({shown(str(error), 200)}).")
     return StorageUnavailable(f"{name} cannot be unpacked: {os.strerror(code)}.")
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from pydicom import Dataset, dcmread, uid
-from pydicom.errors import InvalidDicomError
 
-from scientistcloud.errors import CorruptSource, UnsupportedLayout
+from scientistcloud.errors import ConversionError, CorruptSource, UnsupportedLayout
+from scientistcloud.readers.archive_names import shown
 from scientistcloud.readers.dicom_deflated import check_deflated
 from scientistcloud.readers.dicom_elements import (
     attributes,
@@ -137,13 +137,12 @@ def read_file(path: Path, name: str) -> DicomFile | None:
                 raise CorruptSource(f"{name} holds no DICOM elements.")
             return None
         return _describe(dataset, path, name, at, head)
-    except (CorruptSource, UnsupportedLayout):
+    except ConversionError:
         raise
-    except (
-        InvalidDicomError, ValueError, TypeError, AttributeError, KeyError, IndexError, EOFError,
-        ArithmeticError, NotImplementedError, RecursionError, OSError, AssertionError,
-    ) as error:  # fmt: skip
-        raise CorruptSource(f"{name} is a damaged DICOM file ({error}).") from error
+    except Exception as error:
+        # pydicom raises nearly anything on damaged files.
+        reason = shown(str(error), 200)
+        raise CorruptSource(f"{name} is a damaged DICOM file ({reason}).") from error
 
 
 def _describe(dataset: Dataset, path: Path, name: str, at: int, head: bytes) -> DicomFile:
@@ -188,7 +187,7 @@ def _syntax(dataset: Dataset, name: str) -> uid.UID:
     if syntax:
         syntax = uid.UID(str(syntax))
         if syntax.is_private or not syntax.is_transfer_syntax:
-            raise UnsupportedLayout(f"{name} uses the unknown transfer syntax {syntax}.")
+            raise UnsupportedLayout(f"{name} uses the unknown transfer syntax {shown(syntax)}.")
         return syntax
     is_implicit, is_little = dataset.original_encoding
     if is_implicit:

@@ -18,6 +18,7 @@ from pydicom.pixels.utils import pixel_array
 from scientistcloud.errors import ConversionError, CorruptSource, MissingLibrary, UnsupportedLayout
 from scientistcloud.grid import Box
 from scientistcloud.readers import dicom_codecs
+from scientistcloud.readers.archive_names import shown
 from scientistcloud.readers.dicom_file import DicomFile, Frame, PixelFormat
 from scientistcloud.readers.files import FilePool
 from scientistcloud.readers.raw_array import RawArray
@@ -104,7 +105,7 @@ class FrameDecoder:
 
 
 def _undecodable(frame: Frame, error: Exception) -> ConversionError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[-1][:200]
+    reason = shown((str(error).strip() or type(error).__name__).splitlines()[-1], 200)
     return CorruptSource(f"{frame.name}: frame {frame.index + 1} cannot be decoded ({reason}).")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from scientistcloud.errors import CorruptSource, UnsupportedDtype, UnsupportedLayout
+from scientistcloud.readers.archive_names import shown
 from scientistcloud.readers.attributes import json_attributes
 from scientistcloud.readers.base import Axis, Choice, Match, Selection, Source
 from scientistcloud.readers.compression import MAGIC, decompress, file_blocks
@@ -92,11 +93,14 @@ def parse_header(head: bytes, name: str) -> MetaHeader:
     """
     fields, length = _fields(head, name)
     sizes = tuple(int(n) for n in _numbers(fields, "DimSize", name))
-    if not sizes or len(sizes) != int(fields.get("NDims", len(sizes)) or 0) or min(sizes) < 1:
-        raise CorruptSource(f"{name} has sizes that cannot be: {fields.get('DimSize', '')[:80]}.")
+    rank = _numbers(fields, "NDims", name) or [len(sizes)]
+    if not sizes or len(sizes) != rank[0] or min(sizes) < 1:
+        raise CorruptSource(f"{name} has sizes that cannot be: {shown(fields.get('DimSize', ''))}.")
     kind = fields.get("ElementType", "").upper().removeprefix("MET_").removesuffix("_ARRAY")
     if kind not in _TYPES:
-        raise UnsupportedDtype(f"{name} holds samples of the type '{kind}', which is not known.")
+        raise UnsupportedDtype(
+            f"{name} holds samples of the type '{shown(kind)}', which is not known."
+        )
     dtype = np.dtype(_TYPES[kind])
     msb = fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB"))
     notes: tuple[str, ...] = ()

@@ -93,7 +93,8 @@ def _volumes(path: Path, pool: ScratchPool, wanted: object) -> list[Volume]:
         raise StorageUnavailable(f"{name} cannot be read: {error.strerror}.") from error
     except Exception as error:
         # zipfile raises nearly anything on damaged archives.
-        raise CorruptSource(f"{name} is damaged or incomplete ({error}).") from error
+        reason = shown(str(error), 200)
+        raise CorruptSource(f"{name} is damaged or incomplete ({reason}).") from error
     volumes = _group(path, name, placed)
     return [replace(volumes[0], notes=notes, choices=choices), *volumes[1:]]
 

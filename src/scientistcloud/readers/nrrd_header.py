@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scientistcloud.errors import CorruptSource, UnsupportedDtype, UnsupportedLayout
+from scientistcloud.readers.archive_names import shown
 from scientistcloud.readers.base import Axis
 from scientistcloud.readers.raw_grid import MAX_COMPONENTS, Role
 
@@ -90,9 +91,8 @@ def parse_header(head: bytes, name: str) -> NrrdHeader:
     sizes = _sizes(fields, name)
     encoding = _ENCODINGS.get(fields.get("encoding", "").lower())
     if encoding is None:
-        raise UnsupportedLayout(
-            f"{name} is stored in the encoding '{fields.get('encoding', '')}', which is unknown."
-        )
+        written = shown(fields.get("encoding", ""))
+        raise UnsupportedLayout(f"{name} is stored in the unknown encoding '{written}'.")
     axes = _axes(fields, len(sizes))
     return NrrdHeader(
         name=name,
@@ -139,7 +139,9 @@ def _split(text: str, name: str) -> tuple[dict[str, str], dict[str, str]]:
         if not colon:
             if "datafile" in fields:
                 continue  # the names of a LIST
-            raise CorruptSource(f"{name} has a line in its header that is no field: '{line[:60]}'.")
+            raise CorruptSource(
+                f"{name} has a line in its header that is no field: '{shown(line)}'."
+            )
         fields[key.strip().lower().replace(" ", "")] = value.strip()
         if key.strip().lower().replace(" ", "") == "datafile" and value.split()[:1] == ["LIST"]:
             break
@@ -155,14 +157,16 @@ def _sizes(fields: dict[str, str], name: str) -> tuple[int, ...]:
     except ValueError as error:
         raise CorruptSource(f"{name} has sizes that are no numbers.") from error
     if not 1 <= rank <= _MAX_AXES or len(sizes) != rank or any(n < 1 for n in sizes):
-        raise CorruptSource(f"{name} has sizes that cannot be: {fields['sizes'][:80]}.")
+        raise CorruptSource(f"{name} has sizes that cannot be: {shown(fields['sizes'])}.")
     return sizes
 
 
 def _dtype(fields: dict[str, str], encoding: str, name: str) -> np.dtype[np.generic]:
     kind = " ".join(fields.get("type", "").lower().split())
     if kind not in _DTYPES:
-        raise UnsupportedDtype(f"{name} holds samples of the type '{kind}', which cannot be shown.")
+        raise UnsupportedDtype(
+            f"{name} holds samples of the type '{shown(kind)}', which cannot be shown."
+        )
     dtype = np.dtype(_DTYPES[kind])
     if dtype.itemsize == 1 or encoding == "ascii":
         return dtype

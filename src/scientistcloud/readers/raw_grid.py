@@ -109,6 +109,7 @@ def make_volume(
     """
     if any(a.length < 1 for a in stored):
         raise CorruptSource(f"{name} describes an array with an axis of length 0.")
+    stored = [replace(a, axis=_finite(a.axis)) for a in stored]
     space, times = _space_and_time([a for a in stored if a.role != "component"], name)
     components = [a for a in stored if a.role == "component" and a.length > 1]
     if scale is not None and scale.is_identity:
@@ -147,6 +148,16 @@ def make_volume(
         dict(metadata or {}),
         choices,
         notes,
+    )
+
+
+def _finite(axis: Axis) -> Axis:
+    """The axis without a spacing or origin that no number can stand for."""
+    spacing, origin = axis.spacing, axis.origin
+    return replace(
+        axis,
+        spacing=spacing if spacing and math.isfinite(spacing) else None,
+        origin=origin if origin is not None and math.isfinite(origin) else None,
     )
 
 
@@ -196,7 +207,8 @@ def axis_times(axis: Axis, timesteps: int) -> tuple[float, ...]:
     """What each timestep stands for, where the axis tells."""
     if axis.spacing is None:
         return ()
-    return tuple((axis.origin or 0.0) + i * axis.spacing for i in range(timesteps))
+    times = tuple((axis.origin or 0.0) + i * axis.spacing for i in range(timesteps))
+    return times if math.isfinite(times[-1]) else ()
 
 
 def spread_over_files(
