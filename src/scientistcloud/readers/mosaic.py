@@ -15,8 +15,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from scientistcloud.errors import AmbiguousFormat, UnlikeSlices
+from scientistcloud.readers.numbered_names import stem
 from scientistcloud.readers.planes import Plane, Span
-from scientistcloud.readers.sequence import stem
 
 _TILE = re.compile(r"^(?P<panel>.+)_(?P<col>\d{1,5})_(?P<row>\d{1,5})(_out)?$")
 _MAX_PLACES_PER_TILE = 64

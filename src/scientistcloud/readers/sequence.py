@@ -4,9 +4,9 @@ The rules, in order:
 
 1. Names that differ only in their numbers are one series. If only one number varies, it is depth
    (channel, where a label like ``ch`` says so and there are few).
-2. If several numbers vary and each has a label before it (``z001_ch00``, ``t01_z003``), the label
-   tells its axis: z, t(ime), c(h(annel)) or w(avelength). The images must fill the grid that the
-   numbers span. Otherwise natural order is depth.
+2. If several numbers vary and each has a label before it (``z001_ch00``), or the names are those
+   of Micro-Manager, they tell a place in a grid (`name_grid`), which the images must fill.
+   Otherwise natural order is depth.
 3. Names that differ in words, one image for each wording or equally many, are channels: fields.
 4. Where most names are one series and a few others stand alone, these are strays: left out.
 """
@@ -20,22 +20,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scientistcloud.errors import AmbiguousFormat, InvalidOptions, MissingMember
+from scientistcloud.errors import AmbiguousFormat, InvalidOptions
 from scientistcloud.readers.listing import natural_key
+from scientistcloud.readers.name_grid import NameGrid, read_grid
+from scientistcloud.readers.numbered_names import NUMBER, find_gaps, stem, varying_numbers
 
-_NUMBER = re.compile(r"\d+")
-_LABEL = re.compile(r"(?:^|[^a-z])(z|t|c|w|ch|slice|time|frame|channel|wave|plane)[ _=.-]?$", re.I)
-_AXIS_OF_LABEL = {
-    "z": "z", "slice": "z", "plane": "z",
-    "t": "t", "time": "t", "frame": "t",
-    "c": "c", "ch": "c", "channel": "c", "w": "c", "wave": "c",
-}  # fmt: skip
 _MAX_NAMED = 6
 _MAX_CHANNELS = 8
 
 KINDS = ("depth", "time", "fields", "labels", "words", "mosaic")
 """What the parameter ``arrangement`` can say: slices in the order of the names, timesteps, fields,
-labelled numbers (rule 2), wording (rule 3), or tiles of a mosaic (`mosaic`)."""
+places in a grid (rule 2), wording (rule 3), or tiles of a mosaic (`mosaic`)."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +68,6 @@ class Arrangement:
         return tuple(k for k in ("depth", "time", "fields") if k != self.kind)
 
 
-def stem(name: str) -> str:
-    """A relative name without the suffix of its file (``.ome.tif`` is one suffix)."""
-    folder, _, last = name.rpartition("/")
-    last = re.sub(r"(\.ome)?\.[A-Za-z][A-Za-z0-9]{0,5}$", "", last)
-    return f"{folder}/{last}" if folder else last
-
-
 def arrange(names: Sequence[str], wanted: object = None) -> Arrangement:
     """Judge what the images `names` (relative, natural order) are to each other.
 
@@ -102,7 +90,8 @@ def arrange(names: Sequence[str], wanted: object = None) -> Arrangement:
     if len(names) == 1:
         return Arrangement(tuple(names), kind="depth", rule="a single image")
     series = _by_wording(names)
-    if len(series) == 1:
+    grid = read_grid(names)
+    if len(series) == 1 or (grid is not None and _is_grid(grid)):
         return _arrange_series(names)
     sizes = sorted((len(members) for members in series.values()), reverse=True)
     if len(set(sizes)) == 1:
@@ -131,10 +120,9 @@ def _as_wanted(names: Sequence[str], wanted: object) -> Arrangement:
     if wanted == "fields":
         return Arrangement(tuple(names), _wordings(names), kind="fields", rule=rule)
     if wanted == "labels":
-        varying = _varying(names)
-        axes = _labels(names[0], varying)
-        if varying and axes is not None:
-            return _arrange_labelled(names, varying, axes)
+        grid = read_grid(names)
+        if grid is not None:
+            return _arrange_grid(grid)
     elif wanted == "words":
         series = _by_wording(names)
         if len({len(members) for members in series.values()}) == 1:
@@ -161,100 +149,39 @@ def select_files(names: Sequence[str], pattern: object) -> list[str]:
     return found
 
 
-def find_gaps(names: Sequence[str]) -> tuple[str, ...]:
-    """Sentences for the numbers that a series of names leaves out.
-
-    Only where exactly one number varies; steps that are all alike (every second slice) are no gap.
-    """
-    numbers = _varying(names)
-    if len(numbers) != 1 or len(names) < 3:
-        return ()
-    values = next(iter(numbers.values()))
-    steps = [b - a for a, b in itertools.pairwise(values)]
-    usual = min(steps)
-    if usual <= 0:
-        return ()
-    gaps = []
-    for value, step in zip(values, steps, strict=False):
-        if step > usual:
-            first, last = value + usual, value + step - usual
-            gaps.append(str(first) if first == last else f"{first} to {last}")
-    if not gaps or len(gaps) > len(names) // 2:
-        return ()
-    listed = ", ".join(gaps[:_MAX_NAMED]) + (" and more" if len(gaps) > _MAX_NAMED else "")
-    return (f"The series has gaps, which were closed up: number {listed} missing.",)
-
-
 def _by_wording(names: Sequence[str]) -> dict[str, list[str]]:
     series: dict[str, list[str]] = {}
     for name in names:
-        series.setdefault(_NUMBER.sub("#", stem(name)).casefold(), []).append(name)
+        series.setdefault(NUMBER.sub("#", stem(name)).casefold(), []).append(name)
     return series
 
 
-def _varying(names: Sequence[str]) -> dict[int, list[int]]:
-    """Position of each number that is not the same in all names, and its values."""
-    rows = [[int(n) for n in _NUMBER.findall(stem(name))] for name in names]
-    if len({len(row) for row in rows}) != 1:
-        return {}
-    columns = enumerate(zip(*rows, strict=True))
-    return {i: list(values) for i, values in columns if len(set(values)) > 1}
-
-
 def _arrange_series(names: Sequence[str]) -> Arrangement:
-    varying = _varying(names)
-    axes = _labels(names[0], varying)
-    if len(varying) > 1 and axes is not None:
-        return _arrange_labelled(names, varying, axes)
-    if axes is not None and list(axes.values()) == ["c"] and len(names) <= _MAX_CHANNELS:
-        return _arrange_labelled(names, varying, axes)
+    grid = read_grid(names)
+    if grid is not None and _is_grid(grid):
+        return _arrange_grid(grid)
     rule = "natural order of the names is depth"
-    if len(varying) > 1:
+    if len(varying_numbers(names)) > 1:
         rule += ", as several numbers vary without saying what they count"
+    return Arrangement(tuple(names), depth=len(names), rule=rule, notes=find_gaps(names))
+
+
+def _is_grid(grid: NameGrid) -> bool:
+    """A single number is depth whatever its label, but for a few channels."""
+    if len(grid.axes) == 1:
+        return "c" in grid.axes and len(grid.names) <= _MAX_CHANNELS
+    return len(grid.axes) > 1
+
+
+def _arrange_grid(grid: NameGrid) -> Arrangement:
+    channels = grid.levels("c")
+    labels = tuple(f"channel {c}" if c.isdecimal() else c for c in channels)
     return Arrangement(
-        tuple(names), depth=len(names), rule=rule, notes=find_gaps(names), kind="depth"
-    )
-
-
-def _labels(name: str, varying: dict[int, list[int]]) -> dict[int, str] | None:
-    """The axis that the text before each varying number names; None unless all are told apart."""
-    found = list(_NUMBER.finditer(stem(name)))
-    axes = {}
-    for i in varying:
-        label = _LABEL.search(stem(name)[: found[i].start()])
-        if not label:
-            return None
-        axes[i] = _AXIS_OF_LABEL[label[1].lower()]
-    return axes if len(set(axes.values())) == len(axes) else None
-
-
-def _arrange_labelled(
-    names: Sequence[str], varying: dict[int, list[int]], axes: dict[int, str]
-) -> Arrangement:
-    values = {axes[i]: column for i, column in varying.items()}
-    levels = {axis: sorted(set(values.get(axis, [0]))) for axis in "ctz"}
-    columns = [values.get(axis, [0] * len(names)) for axis in "ctz"]
-    place = dict(zip(zip(*columns, strict=True), names, strict=True))
-    grid = list(itertools.product(*(levels[axis] for axis in "ctz")))
-    missing = [point for point in grid if point not in place]
-    if missing or len(place) != len(names):
-        where = ", ".join(
-            f"{axis}={value}"
-            for axis, value in zip("ctz", missing[0] if missing else (), strict=False)
-            if axis in values
-        )
-        raise MissingMember(
-            f"The names span {' x '.join(str(len(levels[a])) for a in values)} images, "
-            f"but {len(missing)} are missing, for instance the one with {where}."
-        )
-    labels = tuple(f"channel {c}" for c in levels["c"]) if "c" in values else ("",)
-    words = {"c": "channel", "t": "time", "z": "depth"}
-    return Arrangement(
-        tuple(place[point] for point in grid),
-        labels,
-        len(levels["t"]),
-        len(levels["z"]),
-        f"labelled numbers in the names: {', '.join(f'{a} is {words[a]}' for a in values)}",
+        grid.ordered(),
+        labels if "c" in grid.axes else ("",),
+        len(grid.levels("t")),
+        len(grid.levels("z")),
+        grid.rule,
         kind="labels",
     )
 
