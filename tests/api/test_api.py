@@ -20,6 +20,7 @@ import pytest
 from pymongo.database import Database
 
 from scientistcloud.database.connection import connect
+from scientistcloud.database.embedded import EmbeddedMongo
 from scientistcloud.settings import VARIABLES
 
 WAIT_SECONDS = 20.0
@@ -233,6 +234,25 @@ def test_without_mongodb_it_starts_and_says_why(tmp_path: Path) -> None:
     assert "hunter2" not in f"{body} {answer.text} {log}"
     told = [json.loads(line) for line in log.splitlines()]
     assert any("127.0.0.1:9" in each["message"] for each in told)
+
+
+def test_an_outage_is_told_once_and_waited_out(tmp_path: Path) -> None:
+    server = EmbeddedMongo(tmp_path / "mongo")
+    url = server.start()
+    try:
+        with _serving(tmp_path, MONGO_URL=url) as api:
+            _wait(_found(api, "watching the statuses"), "the watch")
+            server.stop()
+            _wait(_found(api, "statuses cannot be watched"), "the outage")
+            assert api.http.get("/health").json()["status"] == "degraded"
+            assert server.start() == url
+            _wait(lambda: api.http.get("/health").json()["status"] == "healthy", "the return")
+            with connect(url) as client:
+                _insert(client["scientistcloud"], uuid="late", status="conversion queued")
+            _wait(_found(api, "dataset late is conversion queued"), "the status")
+            assert sum("cannot be watched" in line for line in api.lines()) == 1
+    finally:
+        server.stop()
 
 
 def test_without_a_mongo_url_it_names_the_variable(tmp_path: Path) -> None:

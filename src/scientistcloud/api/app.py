@@ -62,14 +62,20 @@ def log_status_changes(link: DatabaseLink, stopping: threading.Event) -> None:
             stopping.wait(_RECONNECT_SECONDS)
             continue
         log.info("Background conversion: watching the statuses of the datasets")
-        StatusWatch(collection, _log_change).watch(stopping)
+        StatusWatch(collection, _log_change, _log_outage).watch(stopping)
 
 
 def _log_change(change: StatusChange) -> None:
-    text = f"Background conversion: dataset {_printable(change.uuid)} is {_printable(change.status)}"
+    text = (
+        f"Background conversion: dataset {_printable(change.uuid)} is {_printable(change.status)}"
+    )
     if change.former is not None:
         text += f", was {_printable(change.former)}"
     log.info(text)
+
+
+def _log_outage(error: DatabaseUnavailable) -> None:
+    log.warning(f"Background conversion: statuses cannot be watched: {error.message}")
 
 
 def _printable(value: object) -> str:

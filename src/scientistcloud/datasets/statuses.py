@@ -42,9 +42,18 @@ class StatusWatch:
     ----------
     seen : callable
         Gets each `StatusChange`, in order, from the thread that runs `watch`.
+    away : callable
+        Told the reason, once an outage.
     """
 
-    def __init__(self, collection: GuardedCollection, seen: Callable[[StatusChange], None]) -> None:
+    def __init__(
+        self,
+        collection: GuardedCollection,
+        seen: Callable[[StatusChange], None],
+        away: Callable[[DatabaseUnavailable], None],
+    ) -> None:
+        self._away = away
+        self._is_away = False
         self._collection = collection
         self._seen = seen
         self._known: OrderedDict[Any, Any] = OrderedDict()
@@ -60,8 +69,10 @@ class StatusWatch:
                         self._stream(stopping)
                     else:
                         self._poll()
-            except DatabaseUnavailable:
-                pass  # whoever asks for health is told; the next round tries again
+            except DatabaseUnavailable as error:
+                if not self._is_away:
+                    self._away(error)
+                self._is_away = True
             except OperationFailure as error:
                 # A stream that broke for another reason is opened again.
                 streaming = error.code not in _NO_STREAM_CODES
@@ -92,6 +103,7 @@ class StatusWatch:
         for document in (*found.values(), *gone):
             self._note(document, document.get("status"))
         self._active = set(found)
+        self._is_away = False
 
     def _note(self, document: Document, status: Any) -> None:
         key = document["_id"]
