@@ -326,23 +326,30 @@ def write_zeros(path: Path, kind: str, mebibytes: int) -> None:
                 member.write(bytes(1 << 20))
 
 
-def test_full_disk_is_no_fault_of_the_archive(prison: Path) -> None:
-    path = prison / "evil.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.tif", random.Random(4).randbytes(3 << 20))
+@pytest.fixture
+def small_disk(prison: Path) -> Iterator[Path]:
+    """A file system of 64 MB."""
     mount = prison / "scratch" / "small"
     mount.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mount], capture_output=True, timeout=20
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", mount], capture_output=True, timeout=20
     )
     if done.returncode:
         pytest.skip("no small file system can be mounted here")
-    try:
-        with pytest.raises(OutOfSpace, match=r"evil\.zip"):
-            unpack([path], mount, SMALL, lambda: False)
-        assert list(mount.iterdir()) == []
-    finally:
-        subprocess.run(["umount", mount], check=True, timeout=20)
+    yield mount
+    subprocess.run(["umount", mount], check=True, timeout=20)
+
+
+@pytest.mark.parametrize("filled", [0, 60])
+def test_full_disk_is_no_fault_of_the_archive(filled: int, small_disk: Path, prison: Path) -> None:
+    path = prison / "evil.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.tif", random.Random(4).randbytes((70 << 20) - (filled << 20)))
+    (small_disk / "other").write_bytes(bytes(filled << 20))
+    roomy = UnpackLimits(total_bytes=1 << 30)
+    with pytest.raises(OutOfSpace, match=r"evil\.zip"):
+        unpack([path], small_disk, roomy, lambda: False)
+    assert [p.name for p in small_disk.iterdir()] == ["other"]
 
 
 def originals(folder: Path) -> Iterator[tuple[str, bytes]]:

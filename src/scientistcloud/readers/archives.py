@@ -48,6 +48,10 @@ from scientistcloud.readers.compression import decompress, file_blocks
 __all__ = ["UnpackLimits", "match", "unpack"]
 
 
+_LOOK_BYTES = 8 << 20
+_RESERVE_BYTES = 1 << 30
+
+
 @dataclass(frozen=True, slots=True)
 class UnpackLimits:
     """How much one upload may unpack to.
@@ -100,7 +104,8 @@ def unpack(
     """
     folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=scratch))
     try:
-        work = _Unpacking(limits, sum(path.stat().st_size for path in archives), stop)
+        packed_bytes = sum(path.stat().st_size for path in archives)
+        work = _Unpacking(limits, packed_bytes, scratch, stop)
         base = Path(os.path.commonpath([path.parent for path in archives]))
         for path in archives:
             name = path.relative_to(base)
@@ -120,14 +125,18 @@ def unpack(
 class _Unpacking:
     """What has been written so far, all archives together."""
 
-    def __init__(self, limits: UnpackLimits, packed_bytes: int, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, limits: UnpackLimits, packed_bytes: int, scratch: Path, stop: Callable[[], bool]
+    ) -> None:
         self._limits = limits
+        self._scratch = scratch
         self._most_bytes = min(
             limits.total_bytes, max(limits.ratio_floor_bytes, limits.ratio * packed_bytes)
         )
         self._stop = stop
         self._bytes = 0
         self._members = 0
+        self._next_look = 0
 
     def unpack(self, path: Path, name: str, target: Path) -> None:
         """Unpack one archive, called `name` in messages, into the folder `target`."""
@@ -214,8 +223,17 @@ class _Unpacking:
                 " makes plausible or this service takes.",
                 remedy="Upload the files themselves instead of an archive.",
             )
+        if self._bytes >= self._next_look:
+            self._next_look = self._bytes + _LOOK_BYTES
+            self._leave_space(name)
         if self._stop():
             raise Stopped
+
+    def _leave_space(self, name: str) -> None:
+        """Stop before the disk is full: others (a database, perhaps) write on it too."""
+        disk = shutil.disk_usage(self._scratch)
+        if disk.free < min(_RESERVE_BYTES, disk.total // 20):
+            raise OutOfSpace(f"There is too little space left to unpack {name}.")
 
     def unpack_nested(self, folder: Path, name: str, level: int = 1) -> None:
         """Unpack the archives in `folder` beside themselves and remove them; one level, no more."""
