@@ -13,6 +13,7 @@ from scientistcloud.errors import (
     BadSettings,
     ConversionError,
     DeploymentError,
+    HostBusy,
     HostLost,
     InternalError,
     MissingLibrary,
@@ -28,7 +29,9 @@ COUNTED = [c for c in CLASSES if issubclass(c, TransientError) and c.counted]
 UNCOUNTED = [
     c
     for c in CLASSES
-    if issubclass(c, TransientError) and not c.counted and c not in (TransientError, HostLost)
+    if issubclass(c, TransientError)
+    and not c.counted
+    and c not in (TransientError, HostBusy, HostLost)
 ]
 
 
@@ -67,6 +70,13 @@ def test_what_is_not_the_datasets_fault_waits_without_limit(cls: type[Conversion
     assert fate(cls(), attempt=99, delays=0) == RetryAt(30.0, counted=False)
     assert fate(cls(), attempt=99, delays=3) == RetryAt(240.0, counted=False)
     assert fate(cls(), attempt=99, delays=10**6) == RetryAt(600.0, counted=False)
+
+
+def test_a_busy_host_is_asked_again_at_the_same_distance() -> None:
+    first, later = fate(HostBusy(), delays=0), fate(HostBusy(), delays=50, attempt=99)
+    assert isinstance(first, RetryAt)
+    assert first == later
+    assert not first.counted
 
 
 def test_a_lost_host_costs_nothing_up_to_its_own_limit() -> None:

@@ -32,6 +32,7 @@ from scientistcloud.errors import BadSettings, DatabaseUnavailable
 
 SET_NAME = "scientistcloud"
 START_SECONDS = 60.0
+START_TRIES = 3
 STOP_SECONDS = 30.0
 LOCK_SECONDS = START_SECONDS + STOP_SECONDS
 NOT_YET_INITIALIZED = 94
@@ -76,8 +77,7 @@ class EmbeddedMongo:
             if self._users is None:
                 self._users = lock.join(self.home / "mongodb.users")
             try:
-                port = self._running_port() or self._launch()
-                self._become_primary(port)
+                port = self._serve()
             except BaseException:
                 self._leave()
                 raise
@@ -160,7 +160,19 @@ class EmbeddedMongo:
         except (OSError, ValueError):
             return None
 
-    def _become_primary(self, port: int) -> None:
+    def _serve(self) -> int:
+        """Find or start the server and make it primary; its port."""
+        for _ in range(START_TRIES):
+            port = self._running_port() or self._launch()
+            if self._become_primary(port):
+                return port
+        raise DatabaseUnavailable(
+            f"The embedded MongoDB ended {START_TRIES} times at its start.",
+            remedy=f"See {self.home / 'mongodb.log'}.",
+        )
+
+    def _become_primary(self, port: int) -> bool:
+        """Wait until the server is primary; False if it ends, as one that was found dying does."""
         deadline = time.monotonic() + START_SECONDS
         member, reason = f"127.0.0.1:{port}", "it is no primary"
         with _client(port) as client:
@@ -169,10 +181,12 @@ class EmbeddedMongo:
                 try:
                     hello = client.admin.command("hello")
                     if hello.get("isWritablePrimary") and hello.get("me") == member:
-                        return
+                        return True
                     _configure(client, member)
                 except (AutoReconnect, OperationFailure) as error:
                     reason = str(error)[:200]
+                    if self._process() is None:
+                        return False
                 time.sleep(0.02)
         raise DatabaseUnavailable(
             f"The embedded MongoDB was not ready in {START_SECONDS:.0f} s: {reason}.",
