@@ -1,0 +1,109 @@
+"""Damaged volumes end in data of the size that they claim, or in an error that names the file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from scientistcloud.conversion.inspect import open_source
+from scientistcloud.errors import ConversionError, StorageUnavailable
+from scientistcloud.grid import Box
+from tests.readers import (
+    test_dicom,
+    test_metaimage,
+    test_mrc,
+    test_nifti,
+    test_npz,
+    test_nrrd,
+    test_raw,
+)
+from tests.readers.contract import SourceContract, read_box
+
+ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
+    test_nifti: ("i2", "nifti2", "pair", "analyze", "gz", "scaled", "rgb", "vectors"),
+    test_nrrd: ("raw", "gzip i2", "detached", "colors", "tensor", "hex", "ascii", "slabs by list"),
+    test_mrc: ("i2", "4 bits", "volumes", "RGB", "turned", "gzip"),
+    test_dicom: ("i2", "RLE", "JPEG 2000", "enhanced", "times", "cine", "deflated"),
+    test_metaimage: ("list", "text", "zlib", "gzip", "big-endian"),
+    test_npz: ("stored", "compressed", "records", "coordinates beside"),
+    test_raw: ("u2", "by name"),
+}
+MOST_BYTES = 32 << 20
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """pydicom comments on what it reads."""
+    logging.disable(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    logging.disable(logging.NOTSET)
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """Bits flipped, bytes replaced, inserted or removed, the end cut off; mostly in the header."""
+    mutant = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 8, 40))):
+        reach = rng.choice((64, 400, 1100, len(mutant), len(mutant)))
+        at = rng.randrange(max(1, min(len(mutant), reach)))
+        how = rng.random()
+        if how < 0.5:
+            mutant[at : at + 1] = bytes(b ^ (1 << rng.randrange(8)) for b in mutant[at : at + 1])
+        elif how < 0.8:
+            mutant[at : at + 1] = bytes([rng.choice((0, 255, 127, 128, 32, 57, 45))])
+        else:
+            mutant[at : at + rng.randrange(1, 9)] = rng.randbytes(rng.randrange(9))
+    if rng.random() < 0.2:
+        del mutant[rng.randrange(len(mutant) + 1) :]
+    return bytes(mutant) or b"x"
+
+
+def check(root: Path, parameters: Mapping[str, object], scratch: Path) -> ConversionError | None:
+    """Open and read the mutant; the error, where there is one."""
+    try:
+        with open_source(root, None, parameters, scratch) as source:
+            json.dumps(dict(source.spec.metadata), allow_nan=False)
+            for dataset in source.spec.datasets[:3]:
+                SourceContract()._check_dataset(dataset)
+                json.dumps(dataset.times, allow_nan=False)
+                for spec in dataset.fields[:2]:
+                    if math.prod(dataset.shape) * spec.sample_bytes <= MOST_BYTES:
+                        read_box(source, spec, dataset.timesteps - 1, Box.of_shape(dataset.shape))
+        return None
+    except ConversionError as error:
+        return error
+
+
+@pytest.mark.parametrize("module", ORIGINALS, ids=lambda m: m.__name__.rpartition("_")[2])
+def test_mutants(module: ModuleType, tmp_path: Path) -> None:
+    rng = random.Random(module.__name__)
+    ends: set[str] = set()
+    for name in ORIGINALS[module]:
+        original = tmp_path / name
+        original.mkdir()
+        case = module.CASES[name](original)
+        files = {p.name: p.read_bytes() for p in sorted(original.iterdir())}
+        for number in range(12):
+            root, scratch = tmp_path / f"{name}-{number}", tmp_path / f"{name}-{number}-scratch"
+            root.mkdir()
+            scratch.mkdir()
+            victim = rng.choice(list(files))
+            for file, data in files.items():
+                (root / file).write_bytes(mutate(data, rng) if file == victim else data)
+            error = check(root, case.parameters, scratch)
+            ends.add(error.code if error else "done")
+            if error is not None:
+                assert not isinstance(error, StorageUnavailable), error.message
+                assert error.message.isprintable(), error.message
+                assert str(tmp_path) not in error.message
+    assert "done" in ends
+    assert len(ends) > 1
