@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scientistcloud.errors import OutOfSpace, StorageUnavailable
 from scientistcloud.grid import Box
-from scientistcloud.idx import storage
+from scientistcloud.idx import block_store, storage
 from scientistcloud.idx.blocks import BlockLayout
 from scientistcloud.idx.header import load_header
 from scientistcloud.idx.layout import IdxLayout, plan_layout
@@ -197,8 +197,8 @@ def test_leaving_without_finish_leaves_no_header(tmp_path: Path) -> None:
 def test_many_files_stay_closed_and_threads_share_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "MAX_OPEN_FILES", 3)
-    monkeypatch.setattr(storage, "SYNC_BYTES", 1 << 20)
+    monkeypatch.setattr(block_store, "MAX_OPEN_FILES", 3)
+    monkeypatch.setattr(block_store, "SYNC_BYTES", 1 << 20)
     array = noise((12, 300, 300), "u2")
     layout = layout_of([array], 2)
     (tmp_path / "visus").mkdir()

@@ -14,19 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.grid import Shape
+from scientistcloud.idx.block_store import ArcoFiles, BlockFiles, BlockStore
 from scientistcloud.idx.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, crc32
 from scientistcloud.idx.header import IdxHeader, format_header
 from scientistcloud.idx.layout import IdxLayout
 from scientistcloud.idx.manifest import MANIFEST_NAME, FileSum, ManifestWriter
 from scientistcloud.idx.ranges import Limits, Ranges, finite_limits
-from scientistcloud.idx.storage import (
-    ArcoFiles,
-    BlockFiles,
-    BlockStore,
-    sync_folder,
-    write_all,
-    writing,
-)
+from scientistcloud.idx.storage import sync_folder, write_all, writing
 
 _FEW_COMPONENTS = 4
 
