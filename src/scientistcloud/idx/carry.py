@@ -21,7 +21,6 @@ from scientistcloud.idx.codecs import crc32
 from scientistcloud.idx.header import HEADER_LIMIT_BYTES, IdxHeader, format_header, parse_header
 from scientistcloud.idx.manifest import MANIFEST_NAME, FileSum, ManifestWriter
 from scientistcloud.idx.midx import is_midx, load_midx
-from scientistcloud.idx.presence import require_files
 from scientistcloud.idx.reader import IdxReader
 from scientistcloud.idx.storage import sync_folder, write_all, writing
 from scientistcloud.idx.xml_text import is_xml
@@ -83,7 +82,7 @@ def carry_over(
     def carry(path: Path, header: Path, blocks: Path, base: str) -> IdxHeader:
         reader = IdxReader(path)
         if not accept_missing:
-            require_files(reader, root or source.parent, path.name)
+            reader.require_files(root or source.parent, path.name)
         return _Carrier(path, reader, header, blocks, base, progress, stop).run()
 
     with source.open("rb") as file:

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scientistcloud.errors import MissingMember, UnsafeLink, UnsupportedLayout
-from scientistcloud.idx.reader import IdxReader
+from scientistcloud.idx.blocks import BlockLayout
+from scientistcloud.idx.stored import StoredBlocks
 
 _NAMED = 5
 _MAX_FILES = 50_000_000
 """More files than this are taken for a mistake in the header."""
 
 
-def require_files(reader: IdxReader, root: Path, name: str) -> None:
+def require_files(stored: StoredBlocks, layout: BlockLayout, root: Path, name: str) -> None:
     """Refuse a dataset of which files are missing.
 
     Parameters
@@ -33,8 +34,8 @@ def require_files(reader: IdxReader, root: Path, name: str) -> None:
     UnsafeLink
         A link leads out of `root`.
     """
-    wanted = expected_files(reader)
-    missing = list(itertools.islice((f for f in wanted if not _is_there(reader, f, root)), _NAMED))
+    wanted = expected_files(stored, layout)
+    missing = list(itertools.islice((f for f in wanted if not _is_there(stored, f, root)), _NAMED))
     if missing:
         first = ", ".join(f"'{file}'" for file in missing)
         more = " and others" if len(missing) == _NAMED else ""
@@ -45,7 +46,7 @@ def require_files(reader: IdxReader, root: Path, name: str) -> None:
         )
 
 
-def expected_files(reader: IdxReader) -> Iterator[str]:
+def expected_files(stored: StoredBlocks, layout: BlockLayout) -> Iterator[str]:
     """The files that hold samples inside the logic box, relative to the header's folder.
 
     Raises
@@ -53,24 +54,24 @@ def expected_files(reader: IdxReader) -> Iterator[str]:
     UnsupportedLayout
         The header asks for an absurd number of them.
     """
-    header = reader.header
+    header = stored.header
     per_file = header.blocks_per_file
     whole = "%" not in header.filename_template and not header.arco
     files = 1 if whole else -(-header.block_count // per_file)
     if header.timesteps * files * (len(header.fields) if header.arco else 1) > _MAX_FILES:
         raise UnsupportedLayout("The IDX header stands for more files than there can be.")
     if whole:
-        yield reader.stored.file_name(0, 0, 0)
+        yield stored.file_name(0, 0, 0)
         return
-    firsts = list(_firsts(reader))
+    firsts = list(_firsts(stored, layout))
     fields = range(len(header.fields)) if header.arco else range(1)
     for timestep, field, first in itertools.product(range(header.timesteps), fields, firsts):
-        yield reader.stored.file_name(timestep, field, first)
+        yield stored.file_name(timestep, field, first)
 
 
-def _firsts(reader: IdxReader) -> Iterator[int]:
+def _firsts(stored: StoredBlocks, layout: BlockLayout) -> Iterator[int]:
     """The first block of each file that holds a block inside the logic box."""
-    header, layout = reader.header, reader.layout
+    header = stored.header
     step, end = (1 if header.arco else header.blocks_per_file), header.box.hi
     aligned = step & (step - 1) == 0
     if not aligned and layout.count > _MAX_FILES:
@@ -85,8 +86,8 @@ def _firsts(reader: IdxReader) -> Iterator[int]:
             yield first
 
 
-def _is_there(reader: IdxReader, name: str, root: Path) -> bool:
-    path = reader.stored.base / name
+def _is_there(stored: StoredBlocks, name: str, root: Path) -> bool:
+    path = stored.base / name
     try:
         real = path.resolve(strict=True)
         is_file = stat.S_ISREG(real.stat().st_mode)

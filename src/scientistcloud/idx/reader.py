@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 
 from scientistcloud.errors import CorruptSource, UnsupportedLayout
 from scientistcloud.grid import Box, Shape
-from scientistcloud.idx.bitmask import Bitmask
+from scientistcloud.idx.bitmask import Bitmask, powers
 from scientistcloud.idx.blocks import BlockLayout
 from scientistcloud.idx.codecs import ROW_MAJOR, DamagedBlock, UnknownCodec, decode
 from scientistcloud.idx.damage import describe_box
 from scientistcloud.idx.header import IdxHeader, load_header
 from scientistcloud.idx.hzorder import to_row_major
+from scientistcloud.idx.midx import Midx, is_midx, load_midx
+from scientistcloud.idx.presence import require_files
 from scientistcloud.idx.query import Piece, Samples, find_pieces, samples_inside
 from scientistcloud.idx.stored import Payload, StoredBlocks
+from scientistcloud.idx.xml_text import is_xml
+
+__all__ = ["IdxReader", "Midx", "is_idx", "is_midx", "load_midx"]
 
 _FEW_COMPONENTS = 4
 
@@ -176,6 +181,15 @@ class IdxReader:
         nsamples = self.layout.level_of(payload.number).nsamples
         return samples.reshape(nsamples + components)
 
+    def require_files(self, root: Path, name: str) -> None:
+        """Refuse a dataset of which files are missing: see `presence.require_files`."""
+        require_files(self.stored, self.layout, root, name)
+
+    def brick(self, bits: int) -> Shape:
+        """The shape of a box of at most ``2 ** bits`` samples that suits the blocks."""
+        bitmask = self.layout.bitmask
+        return powers(bitmask.counts(bitmask.length - bits + 1, bitmask.length))
+
     def region(self, number: int) -> Box:
         """The part of the logic box that the samples of block `number` spread over."""
         return self.layout.block(number).region(self.header.box.hi)
@@ -206,6 +220,14 @@ class IdxReader:
             raise ValueError(f"{box} is not within {self.header.box}")
         wanted = self.max_resolution if resolution is None else resolution
         return samples_inside(self.layout, box, wanted)
+
+
+def is_idx(head: bytes) -> bool:
+    """Whether a file that begins with `head` is an ``.idx`` header, as text or as XML."""
+    text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    while text.startswith("#"):
+        text = text.partition("\n")[2].lstrip()
+    return text.startswith("(version)") or (is_xml(text) and "<idxfile" in text)
 
 
 def _scatter(out: NDArray[Any], samples: NDArray[Any]) -> None:

@@ -22,11 +22,7 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from scientistcloud.grid import Box
-from scientistcloud.idx.bitmask import powers
-from scientistcloud.idx.midx import is_midx, load_midx
-from scientistcloud.idx.presence import require_files
-from scientistcloud.idx.reader import IdxReader
-from scientistcloud.idx.xml_text import is_xml
+from scientistcloud.idx.reader import IdxReader, is_idx, is_midx, load_midx
 from scientistcloud.readers.base import (
     Axis,
     Choice,
@@ -55,10 +51,7 @@ class IdxFormatReader:
     owns_folder = True
 
     def match(self, path: Path, head: bytes) -> Match:
-        text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-        while text.startswith(b"#"):
-            text = text.partition(b"\n")[2].lstrip()
-        if text.startswith(b"(version)") or is_midx(head) or _is_xml_header(head):
+        if is_idx(head) or is_midx(head):
             return Match.CERTAIN
         return Match.POSSIBLE if path.suffix.lower() in (".idx", ".midx") else Match.NO
 
@@ -137,10 +130,6 @@ class IdxSource:
         """No file is open between reads."""
 
 
-def _is_xml_header(head: bytes) -> bool:
-    return is_xml(head.decode("utf-8", "replace")) and b"<idxfile" in head
-
-
 def _headers(files: Sequence[Path], selection: Selection) -> tuple[list[Path], tuple[str, ...]]:
     """The ``.idx`` files; of a ``.midx``, those that it names, in its order."""
     parts: list[Path] = []
@@ -193,15 +182,13 @@ def _member(path: Path, name: str, selection: Selection) -> _Member:
     if missing not in (None, "zeros"):
         raise InvalidOptions("The parameter missing is 'zeros' or absent.")
     if missing is None:
-        require_files(reader, selection.root, shown)
+        reader.require_files(selection.root, shown)
     return _Member(_dataset(reader, name, shown), reader)
 
 
 def _dataset(reader: IdxReader, name: str, shown: str) -> DatasetSpec:
     header = reader.header
-    bitmask = reader.layout.bitmask
-    span = powers(bitmask.counts(bitmask.length - _CHUNK_BITS + 1, bitmask.length))
-    chunks = tuple(min(c, n) for c, n in zip(span, header.shape, strict=True))
+    chunks = tuple(min(c, n) for c, n in zip(reader.brick(_CHUNK_BITS), header.shape, strict=True))
     fields = tuple(
         FieldSpec(
             key=f"{shown}:{field.name}",
