@@ -171,7 +171,9 @@ class _Folder:
     owns_folder = True
 
     def match(self, path: Path, head: bytes) -> Match:
-        return Match.CERTAIN if path.name == "index" else Match.NO
+        if path.name != "index":
+            return Match.NO
+        return Match.CERTAIN if head else Match.POSSIBLE
 
     def open(self, files: Sequence[Path], selection: Selection) -> Source:
         raise AssertionError
@@ -181,7 +183,9 @@ READER = _Folder()
 
 
 def test_reader_of_folders_owns_what_lies_below(up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "READERS", (("tiff", READERS[0][1]), ("folder", __name__)))
+    monkeypatch.setattr(
+        registry, "READERS", (("tiff", dict(READERS)["tiff"]), ("folder", __name__))
+    )
     load_reader.cache_clear()
     (up / "store" / "deep").mkdir(parents=True)
     (up / "store" / "index").write_text("x")
@@ -190,6 +194,10 @@ def test_reader_of_folders_owns_what_lies_below(up: Path, monkeypatch: pytest.Mo
         chunk.writestr("x", "y")
     found = detect(scan(up))
     assert (found.name, [e.name for e in found.files]) == ("folder", ["store/index"])
+    tiff(up / "store" / "picture.tif")
+    with pytest.raises(AmbiguousFormat):
+        detect(scan(up))
+    assert [e.name for e in detect(scan(up), Sensor.TIFF).files] == ["store/picture.tif"]
     load_reader.cache_clear()
 
 

@@ -7,7 +7,7 @@ readers that are equally sure of a file, the earlier one gets it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
@@ -41,8 +41,9 @@ READERS: tuple[tuple[str, str], ...] = (
 )
 """Name and module of each format. The module offers a `Reader` as ``READER``.
 
-A reader with a true attribute ``owns_folder`` (Zarr, IDX) gets, with a file that it is certain of,
-everything beside and below it: no other reader looks at the files there.
+A reader with a true attribute ``owns_folder`` (Zarr, IDX) tells its files by name and content; with
+one that it is certain of, it gets everything beside and below it. Another reader gets a file there
+only if both name and content say so.
 """
 
 MEANT: dict[Sensor, tuple[str, ...]] = {
@@ -160,23 +161,11 @@ def _match_all(listing: Listing) -> tuple[Matches, list[FileEntry]]:
     """Give each file to the reader that is surest of it."""
     matches: Matches = {}
     unmatched: list[FileEntry] = []
-    owned: list[tuple[str, PurePosixPath]] = []
-    rest: list[FileEntry] = []
-    owners = _owners()
+    owned = owned_folders(listing)
     for entry in listing.files:
-        head = listing.head(entry)
-        for name in owners:
-            if load_reader(name).match(entry.path, head) is Match.CERTAIN:
-                matches.setdefault(name, []).append((entry, Match.CERTAIN))
-                owned.append((name, PurePosixPath(entry.name).parent))
-                break
-        else:
-            rest.append(entry)
-    folders = {folder for _, folder in owned}
-    for entry in rest:
-        if folders and not folders.isdisjoint(PurePosixPath(entry.name).parents):
+        name, grade = _match_owned(listing, entry) if owned(entry) else best_match(listing, entry)
+        if grade is Match.NO and owned(entry):
             continue
-        name, grade = best_match(entry, listing.head(entry))
         if grade is Match.NO or (grade is Match.POSSIBLE and _is_sidecar(entry)):
             unmatched.append(entry)
         else:
@@ -184,22 +173,42 @@ def _match_all(listing: Listing) -> tuple[Matches, list[FileEntry]]:
     return matches, unmatched
 
 
-def is_owned_folder(listing: Listing) -> bool:
-    """Whether a reader of whole folders (Zarr, IDX) is certain of one of the files."""
+def owned_folders(listing: Listing) -> Callable[[FileEntry], bool]:
+    """Tell which files lie in folders of a reader of whole folders (Zarr, IDX).
+
+    Only files whose names promise such a folder are looked into: it may hold a million others.
+    """
     owners = [load_reader(name) for name in _owners()]
-    return any(
-        owner.match(entry.path, listing.head(entry)) is Match.CERTAIN
+    folders = {
+        PurePosixPath(entry.name).parent
         for entry in listing.files
         for owner in owners
-    )
+        if owner.match(entry.path, b"") is not Match.NO
+        and owner.match(entry.path, listing.head(entry)) is Match.CERTAIN
+    }
+    return lambda entry: bool(folders) and not folders.isdisjoint(PurePosixPath(entry.name).parents)
+
+
+def _match_owned(listing: Listing, entry: FileEntry) -> tuple[str, Match]:
+    """The reader of a file in an owned folder: its owner, or one of which name and content say so.
+
+    All others are parts of what the owner reads.
+    """
+    for name, _ in READERS:
+        if load_reader(name).match(entry.path, b"") is Match.NO:
+            continue
+        if load_reader(name).match(entry.path, listing.head(entry)) is Match.CERTAIN:
+            return name, Match.CERTAIN
+    return "", Match.NO
 
 
 def _owners() -> list[str]:
     return [name for name, _ in READERS if getattr(load_reader(name), "owns_folder", False)]
 
 
-def best_match(entry: FileEntry, head: bytes) -> tuple[str, Match]:
+def best_match(listing: Listing, entry: FileEntry) -> tuple[str, Match]:
     """The reader that is surest of a file, and how sure it is (`Match.NO`: none is)."""
+    head = listing.head(entry)
     best = ("", Match.NO)
     for name, _ in READERS:
         grade = load_reader(name).match(entry.path, head)

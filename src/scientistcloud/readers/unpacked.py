@@ -11,7 +11,7 @@ from scientistcloud.readers import archives
 from scientistcloud.readers.archives import UnpackLimits, unpack
 from scientistcloud.readers.base import Match
 from scientistcloud.readers.listing import FileEntry, Listing, scan
-from scientistcloud.readers.registry import best_match, is_owned_folder
+from scientistcloud.readers.registry import best_match, owned_folders
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,11 @@ def unpack_listing(
     UnsafeArchive, CorruptSource, SourceEmpty, UnrecognizedFormat, OutOfSpace, Stopped
         As `archives.unpack`.
     """
-    graded = [(entry, archives.match(entry.path, listing.head(entry))) for entry in listing.files]
+    owned = owned_folders(listing)
+    free = [entry for entry in listing.files if not owned(entry)]
+    graded = [(entry, archives.match(entry.path, listing.head(entry))) for entry in free]
     packed = [entry for entry, grade in graded if grade is not Match.NO]
-    if not packed or is_owned_folder(listing):
+    if not packed:
         return None
     data = _data_beside(listing, {entry.path for entry in packed})
     if data:
@@ -66,7 +68,7 @@ def _data_beside(listing: Listing, packed: set[Path]) -> list[FileEntry]:
     return [
         entry
         for entry in listing.files
-        if entry.path not in packed and best_match(entry, listing.head(entry))[1] is Match.CERTAIN
+        if entry.path not in packed and best_match(listing, entry)[1] is Match.CERTAIN
     ]
 
 
