@@ -25,6 +25,7 @@ class Rescuer:
     def __init__(self, around: Surroundings, registry: ServiceRegistry) -> None:
         self._around = around
         self._registry = registry
+        self._indexed = False
         self._thread = threading.Thread(target=self._run, name="rescuer", daemon=True)
         self._interval_seconds = min(_RESCUE_SECONDS, around.settings.lease_seconds / 3)
 
@@ -33,15 +34,18 @@ class Rescuer:
 
     def _run(self) -> None:
         threading.Thread(target=self._sweep_often, name="sweeper", daemon=True).start()
-        indexed = False
         while not self._around.stopping.is_set():
-            try:
-                indexed = indexed or self._registry.ensure_index()
-                self._registry.beat(self._around.heartbeat.held, faults=self._around.faults)
-                self._rescue()
-            except DatabaseUnavailable as error:
-                log.warning("MongoDB cannot be reached", reason=error.message)
+            # Apart, because a service may be allowed the one and not the other.
+            for duty in (self._rescue, self._report):
+                try:
+                    duty()
+                except DatabaseUnavailable as error:
+                    log.warning("MongoDB cannot be reached", reason=error.message)
             self._around.stopping.wait(self._interval_seconds * random.uniform(0.8, 1.2))
+
+    def _report(self) -> None:
+        self._indexed = self._indexed or self._registry.ensure_index()
+        self._registry.beat(self._around.heartbeat.held, faults=self._around.faults)
 
     def _rescue(self) -> None:
         rescued = self._around.store.rescue()
