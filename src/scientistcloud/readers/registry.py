@@ -25,6 +25,7 @@ from scientistcloud.readers.base import Match, Reader, Sensor
 from scientistcloud.readers.listing import FileEntry, Listing
 
 READERS: tuple[tuple[str, str], ...] = (
+    ("idx", "scientistcloud.readers.idx"),
     ("dicom", "scientistcloud.readers.dicom"),
     ("tiff", "scientistcloud.readers.tiff"),
     ("image", "scientistcloud.readers.image"),
