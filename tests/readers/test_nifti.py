@@ -272,15 +272,17 @@ def test_unlike_grids_become_datasets(tmp_path: Path) -> None:
     with open_at(tmp_path, tmp_path) as source:
         assert [d.name for d in source.spec.datasets] == ["", "a_small"]
         assert np.array_equal(whole(source), ours(big))
-        assert [c.parameter for c in source.spec.choices if c.chosen == "datasets"] == ["files"]
+        assert [c.parameter for c in source.spec.choices if c.chosen == "datasets"] == [
+            "arrangement"
+        ]
 
 
-def test_parameter_files_changes_the_arrangement(tmp_path: Path) -> None:
+def test_parameter_changes_the_arrangement(tmp_path: Path) -> None:
     for t in range(3):
         save(tmp_path / f"v{t}.nii", noise((4, 4, 4), "i2"))
-    with open_at(tmp_path, tmp_path, files="fields") as source:
+    with open_at(tmp_path, tmp_path, arrangement="fields") as source:
         assert [f.name for f in source.spec.datasets[0].fields] == ["v0", "v1", "v2"]
-    with open_at(tmp_path, tmp_path, files="datasets") as source:
+    with open_at(tmp_path, tmp_path, arrangement="datasets") as source:
         assert len(source.spec.datasets) == 3
 
 

@@ -17,7 +17,6 @@ from pydicom.pixels.utils import pixel_array
 
 from scientistcloud.errors import ConversionError, CorruptSource, MissingLibrary, UnsupportedLayout
 from scientistcloud.grid import Box
-from scientistcloud.readers import dicom_codecs
 from scientistcloud.readers.archive_names import shown
 from scientistcloud.readers.dicom_file import DicomFile, Frame, PixelFormat
 from scientistcloud.readers.files import FilePool
@@ -48,6 +47,9 @@ class FrameDecoder:
     """Decodes the frames of a series with pydicom; keeps the last ones for the next boxes."""
 
     def __init__(self, file: DicomFile) -> None:
+        # The codecs are large: series of raw samples do without.
+        from scientistcloud.readers import dicom_codecs
+
         dicom_codecs.register()
         self._plugin = dicom_codecs.plugin_for(file.pixels.syntax)
         self._deflated = file.pixels.syntax == uid.DeflatedExplicitVRLittleEndian

@@ -1,6 +1,6 @@
 """Several files of volumes become one source: timesteps, slices, fields or further datasets.
 
-Rules, where the parameter ``files`` does not say ``timesteps``, ``slices``, ``fields`` or
+Rules, where the parameter ``arrangement`` does not say ``timesteps``, ``slices``, ``fields`` or
 ``datasets``:
 
 1. Files on one grid whose names differ only in their numbers are a series: images become slices
@@ -23,7 +23,7 @@ from scientistcloud.readers.output_names import output_name
 from scientistcloud.readers.raw_array import BoxReader, RawArray, RawSource, RawStack
 from scientistcloud.readers.raw_grid import MAX_FIELDS, Volume
 
-_PARAMETER = "files"
+_PARAMETER = "arrangement"
 _WAYS = ("timesteps", "slices", "fields", "datasets")
 _NUMBER = re.compile(r"\d+")
 
@@ -38,7 +38,7 @@ def open_volumes(
     Raises
     ------
     InvalidOptions, UnlikeSlices
-        The parameter ``files`` asks for what these files cannot be.
+        The parameter ``arrangement`` asks for what these files cannot be.
     """
     volumes = _renamed(volumes)
     way, rule = _choose(volumes, parameters.get(_PARAMETER))
@@ -86,13 +86,15 @@ def _distinct(items: Any) -> tuple[Any, ...]:
 
 def _choose(volumes: Sequence[Volume], wanted: object) -> tuple[str, str]:
     if wanted is not None and wanted not in _WAYS:
-        raise InvalidOptions(f"The parameter files={wanted!r} is none of: {', '.join(_WAYS)}.")
+        raise InvalidOptions(
+            f"The parameter arrangement={wanted!r} is none of: {', '.join(_WAYS)}."
+        )
     if len(volumes) == 1:
         return "datasets", "a single file"
     if wanted is not None:
         if wanted in ("timesteps", "slices", "fields"):
             _check_one_grid(volumes, str(wanted))
-        return str(wanted), "the parameter files"
+        return str(wanted), "the parameter arrangement"
     if len({_grid(v) for v in volumes}) > 1:
         return "datasets", "files on unlike grids are datasets of their own"
     single = all(v.timesteps == 1 for v in volumes)
