@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 from pymongo.database import Database
 
 from scientistcloud.cli.console import warn
@@ -24,7 +24,7 @@ from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import BadSettings, ConversionError
 from scientistcloud.settings import Settings, load_settings
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0
 _START_SECONDS = 60.0
@@ -170,7 +170,7 @@ def _start_again(server: EmbeddedMongo) -> None:
     try:
         server.start()
     except ConversionError as error:
-        log.warning(f"MongoDB is gone and cannot be started: {error.message}", remedy=error.remedy)
+        log.warning("MongoDB is gone and cannot be started: %s %s", error.message, error.remedy)
     else:
         log.warning("MongoDB was gone and is started again")
 
