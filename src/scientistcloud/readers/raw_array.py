@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.errors import CorruptSource
-from scientistcloud.grid import Box, Shape
+from scientistcloud.grid import Box, Shape, ceil_div
 from scientistcloud.readers.base import Concurrency, FieldSpec, SourceSpec
 from scientistcloud.readers.files import FilePool
 
@@ -170,7 +170,7 @@ class BoxReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RawStack:
-    """Parts in several files, one behind the other along the first axis of the grid or in time."""
+    """Equal parts in several files, one behind the other along the grid's first axis or in time."""
 
     parts: tuple[RawArray, ...]
     in_time: bool = False
@@ -184,15 +184,13 @@ class RawStack:
             each = self.parts[0].timesteps
             self.parts[timestep // each].read(pool, timestep % each, box, out)
             return
-        begin = 0
-        for part in self.parts:
-            depth = part.shape[0]
+        depth = self.parts[0].shape[0]
+        for i in range(box.lo[0] // depth, ceil_div(box.hi[0], depth)):
+            begin = i * depth
             here = Box((begin, *box.lo[1:]), (begin + depth, *box.hi[1:])).intersect(box)
-            if not here.is_empty:
-                rows = slice(here.lo[0] - box.lo[0], here.hi[0] - box.lo[0])
-                origin = (begin, *(0 for _ in box.lo[1:]))
-                part.read(pool, timestep, here.relative_to(origin), out[rows])
-            begin += depth
+            rows = slice(here.lo[0] - box.lo[0], here.hi[0] - box.lo[0])
+            origin = (begin, *(0 for _ in box.lo[1:]))
+            self.parts[i].read(pool, timestep, here.relative_to(origin), out[rows])
 
 
 class RawSource:
