@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scientistcloud.conversion import bricks, plan
+from scientistcloud.conversion import bricks, field_plan, plan
 from scientistcloud.conversion.copy import copy_dataset
 from scientistcloud.errors import CorruptSource, ResourceLimit, Stopped
 from scientistcloud.grid import Box, Shape
@@ -81,7 +81,7 @@ def test_openvisus_reads_what_the_source_holds(
         patch.setattr(layout, "MIN_BLOCKS_PER_FILE", draw(st.sampled_from([1, 8, 64])))
         patch.setattr(layout, "FILE_BYTES", 1)
         patch.setattr(plan, "MIN_BUDGET_BYTES", draw(st.sampled_from([8_000, 30_000, 8 * MB])))
-        patch.setattr(plan, "FILL_BYTES", 5000)
+        patch.setattr(field_plan, "FILL_BYTES", 5000)
         patch.setattr(bricks, "SMALL_BYTES", 0)
         patch.setattr(bricks, "MODEST_BYTES", draw(st.sampled_from([0, 20_000, 100_000])))
         patch.setattr(bricks, "PIECE_BYTES", draw(st.sampled_from([1, 1000, MB])))

@@ -171,6 +171,32 @@ def test_many_fields_share_their_buffers() -> None:
     assert many.total_bytes == 100_000 * one.total_bytes
 
 
+@given(
+    shape=SHAPES,
+    kinds=st.lists(
+        st.tuples(st.sampled_from(["u1", "f4", "f8"]), st.sampled_from([1, 3]), st.booleans()),
+        min_size=2,
+        max_size=4,
+    ),
+    limit=st.sampled_from([110 * MB, 200 * MB, GB]),
+)
+@settings(deadline=None, max_examples=40)
+def test_unlike_fields_keep_the_limit_together(
+    shape: Shape, kinds: list[tuple[str, int, bool]], limit: int
+) -> None:
+    paged = (1, *shape[1:])
+    fields = tuple(
+        spec_of(shape, dtype, count, paged if pages else None).datasets[0].fields[0]
+        for dtype, count, pages in kinds
+    )
+    try:
+        planned = plan(SourceSpec("test", (DatasetSpec("", shape, (), fields),)), limit)
+    except ResourceLimit:
+        assert math.prod(paged) * 24 + (8 << 20) > (limit - BASE) // 8
+        return
+    check(planned, limit)
+
+
 @given(shape=SHAPES, limit=st.sampled_from([128 * MB, 8 * GB]), threads=st.integers(1, 8))
 @settings(deadline=None, max_examples=30)
 def test_the_blocks_do_not_depend_on_limit_or_threads(

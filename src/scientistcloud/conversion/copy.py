@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.conversion.bricks import pieces
+from scientistcloud.conversion.field_plan import FieldPlan
 from scientistcloud.conversion.pipeline import Pipeline
-from scientistcloud.conversion.plan import DatasetPlan, FieldPlan
+from scientistcloud.conversion.plan import DatasetPlan
 from scientistcloud.conversion.spill import Spill
 from scientistcloud.grid import Box, Shape
 from scientistcloud.idx.cascade import Stage
@@ -135,6 +136,8 @@ def copy_dataset(
         for timestep in range(plan.spec.timesteps):
             for field_plan in plan.fields:
                 copy.copy_field(field_plan, timestep)
+                if not plan.shares_buffers:
+                    copy.drop_buffers()
         pipeline.wait_idle()
 
 
@@ -173,6 +176,11 @@ class Copy:
             spill.fill(self._source, plan, timestep, self._pipeline)
             self.walk(spill, plan, timestep)
             self._pipeline.wait_idle()
+
+    def drop_buffers(self) -> None:
+        """Wait until no buffer is in use, and give up all."""
+        self._pipeline.wait_idle()
+        self._buffers = _Buffers()
 
     def walk(
         self, source: Reads, plan: FieldPlan, timestep: int, within: Box | None = None

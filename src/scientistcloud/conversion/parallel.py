@@ -20,8 +20,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from scientistcloud.conversion.copy import Copy
+from scientistcloud.conversion.field_plan import FieldPlan
 from scientistcloud.conversion.pipeline import Pipeline
-from scientistcloud.conversion.plan import DatasetPlan, FieldPlan
+from scientistcloud.conversion.plan import DatasetPlan
 from scientistcloud.conversion.spill import contiguous_runs, read_all
 from scientistcloud.errors import Stopped
 from scientistcloud.grid import Box, Shape, ceil_div, tile

@@ -9,18 +9,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scientistcloud.conversion.field_plan import FieldPlan
 from scientistcloud.conversion.pipeline import Pipeline
 from scientistcloud.grid import Box, Shape, ceil_div, tile
 from scientistcloud.idx.storage import storage_error, write_all
 from scientistcloud.readers.base import FieldSpec, Source
-
-if TYPE_CHECKING:
-    from scientistcloud.conversion.plan import FieldPlan
 
 
 class Spill:
