@@ -88,6 +88,19 @@ def test_scale_and_units(tmp_path: Path) -> None:
     assert [(a.spacing, a.units) for a in (z, y, x)] == [(2, "nm"), (0.25, "µm"), (0.5, "µm")]
 
 
+def test_times(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    metadata = {"axes": "TYX", "TimeIncrement": 250, "TimeIncrementUnit": "ms"}
+    tifffile.imwrite(path, noise((3, 20, 30), "u2"), ome=True, metadata=metadata,
+                     photometric="minisblack")  # fmt: skip
+    with open_source(path, None, {}, tmp_path) as source:
+        assert source.spec.datasets[0].times == (0.0, 0.25, 0.5)
+    tifffile.imwrite(tmp_path / "b.tif", noise((3, 20, 30), "u2"), imagej=True,
+                     metadata={"axes": "TYX", "finterval": 0.5})  # fmt: skip
+    with open_source(tmp_path / "b.tif", None, {}, tmp_path) as source:
+        assert source.spec.datasets[0].times == (0.0, 0.5, 1.0)
+
+
 def test_renamed_files_are_found_by_their_uuid(tmp_path: Path) -> None:
     values = noise((2, 3, 20, 30), "u2")
     write_set(tmp_path / "up", values)

@@ -79,8 +79,15 @@ def group_dataset(group: Group, reader: PageReader, *, is_main: bool) -> PlaneDa
         tuple(fields),
         timesteps,
         group.description.axes,
-        metadata={} if is_main else group.description.metadata,
+        _times(group.description.interval_seconds, timesteps),
+        {} if is_main else group.description.metadata,
     )
+
+
+def _times(interval_seconds: float | None, timesteps: int) -> tuple[float, ...]:
+    if interval_seconds is None or timesteps == 1:
+        return ()
+    return tuple(i * interval_seconds for i in range(timesteps))
 
 
 def mosaic_dataset(

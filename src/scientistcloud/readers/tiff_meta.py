@@ -21,9 +21,10 @@ from scientistcloud.readers.tiff_geo import GeoReference, read_georeference
 from scientistcloud.readers.tiff_keyframe import tifffile_open, translated
 from scientistcloud.readers.tiff_series import Series
 
-_MAX_TEXT = 20_000
+_MAX_TEXT = 1_000_000
 _PRINTING_DPI = frozenset({1, 72, 75, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350, 360,
                            400, 600, 720, 1200, 2400})  # fmt: skip
+_SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
 _INCH, _CENTIMETRE = 2, 3
 _NODATA = 42113
 _BULKY = frozenset({273, 279, 324, 325, 288, 289, 320, 347, 34675, 50838, 50839, 34377})
@@ -44,6 +45,8 @@ class Description:
         For z, y and x.
     channels : tuple of str
         Names of channels, where the file has them.
+    interval_seconds : float or None
+        Between timesteps.
     """
 
     axes: tuple[Axis, Axis, Axis] = (Axis("z"), Axis("y"), Axis("x"))
@@ -51,6 +54,7 @@ class Description:
     fill_value: float | int | None = None
     channels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    interval_seconds: float | None = None
 
 
 def describe_tiff(pool: FilePool, series: Series) -> Description:
@@ -72,6 +76,7 @@ def describe_tiff(pool: FilePool, series: Series) -> Description:
             _fill_value(page),
             _channels(imagej),
             _notes(orientation, geo),
+            _interval(series, imagej),
         )
 
 
@@ -145,6 +150,17 @@ def _resolution_steps(page: Any) -> Steps:
     if round(x * 2.54, 2) in _PRINTING_DPI:
         return {}
     return {"X": (length / x, "cm"), "Y": (length / y, "cm")}
+
+
+def _interval(series: Series, imagej: Mapping[str, Any] | None) -> float | None:
+    """OME's time increment in seconds, or ImageJ's frame interval."""
+    value, unit = series.spacing.get("T", (None, "s"))
+    if value is None and imagej:
+        value = imagej.get("finterval")
+    scale = _SECONDS.get(unit)
+    if not isinstance(value, (int, float)) or scale is None or not math.isfinite(value):
+        return None
+    return float(value) * scale if value > 0 else None
 
 
 def _rational(page: Any, code: int) -> float:

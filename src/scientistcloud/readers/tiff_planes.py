@@ -14,6 +14,10 @@ from scientistcloud.readers.tiff_pages import Page, PageReader
 
 _BAND_BYTES = 1 << 20
 _MOST_ROWS_BYTES = 1 << 18
+# What decoders hold for each byte of the decoded strip or tile, its bytes in the file included:
+# OpenJPEG and libjxl work on samples of 32 bits.
+_DECODER_FACTOR = {33003: 10.0, 33004: 10.0, 33005: 10.0, 34712: 10.0, 50001: 4.0,
+                   50002: 12.0, 52546: 12.0}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ def working_bytes(keyframe: Keyframe) -> int:
     converted = bands * keyframe.color.working_factor
     if layout.stored is not None:
         return bands + converted + _BAND_BYTES + layout.row_bytes
-    return bands + converted + layout.segment_bytes * 5 // 2 + _MOST_ROWS_BYTES
+    decoder = _DECODER_FACTOR.get(layout.compression, 1.5)
+    return bands + converted + int(layout.segment_bytes * (1 + decoder)) + _MOST_ROWS_BYTES
 
 
 def native_chunks(keyframe: Keyframe) -> tuple[int, int]:
