@@ -14,7 +14,7 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from tests.readers.contract import same
-from tests.readers.opening import error_of, numbers, opened, whole
+from tests.readers.opening import chosen, error_of, numbers, opened, whole
 from tests.readers.test_hdf5 import write
 
 
@@ -89,6 +89,60 @@ class TestChoice:
             assert same(whole(source, 1), dark)
         with opened(root, {"file": "dark.h5"}) as source:
             assert same(whole(source), dark)
+
+
+class TestNumbered:
+    """Arrays whose paths differ in numbers alone."""
+
+    def test_imaris(self, root: Path) -> None:
+        """Resolutions of other shapes are left alone; time is in the order of numbers."""
+        values = numbers((11, 2, 4, 5, 6), "u2")
+        with h5py.File(root / "a.ims", "w") as file:
+            for t in range(11):
+                for c in range(2):
+                    path = f"TimePoint {t}/Channel {c}/Data"
+                    file[f"DataSet/ResolutionLevel 0/{path}"] = values[t, c]
+                    file[f"DataSet/ResolutionLevel 1/{path}"] = values[t, c, ::2, ::2, ::2]
+        with opened(root) as source:
+            (main,) = source.spec.datasets
+            assert main.timesteps == 11
+            assert main.times == tuple(float(t) for t in range(11))
+            assert [f.name[-14:] for f in main.fields] == ["Channel 0/Data", "Channel 1/Data"]
+            for t in range(11):
+                for c in range(2):
+                    assert same(whole(source, 0, c, t), values[t, c])
+
+    def test_words_that_are_no_time_make_fields(self, root: Path) -> None:
+        values = numbers((3, 4, 5), "u2")
+        write(root / "a.h5", {f"channel_{i}": values[i] for i in range(3)})
+        with opened(root) as source:
+            main = source.spec.datasets[0]
+            assert [f.name for f in main.fields] == ["channel_0", "channel_1", "channel_2"]
+            assert main.timesteps == 1
+
+    def test_too_many_for_fields_are_timesteps(self, root: Path) -> None:
+        values = numbers((70, 4, 5), "u2")
+        write(root / "a.h5", {f"scan{i}": values[i] for i in range(70)})
+        with opened(root) as source:
+            main = source.spec.datasets[0]
+            assert (len(main.fields), main.timesteps) == (1, 70)
+            assert same(whole(source, timestep=10), values[10])
+
+    def test_series_of_files_of_series(self, root: Path) -> None:
+        values = numbers((2, 3, 4, 5), "u2")
+        for i in range(2):
+            write(root / f"{i}.h5", {f"t{j}/a": values[i, j] for j in range(3)})
+        with opened(root) as source:
+            assert source.spec.datasets[0].timesteps == 6
+            assert same(whole(source, timestep=4), values[1, 1])
+
+    def test_gaps_between_channels_leave_the_largest(self, root: Path) -> None:
+        values = numbers((3, 4, 5), "u2")
+        names = ("t0/c0", "t0/c1", "t1/c0")
+        write(root / "a.h5", {f"{n}/a": v for n, v in zip(names, values, strict=True)})
+        with opened(root) as source:
+            assert chosen(source, "dataset") == "/t0/c0/a"
+            assert source.spec.datasets[0].timesteps == 1
 
 
 class TestRefusals:

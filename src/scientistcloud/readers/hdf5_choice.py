@@ -8,7 +8,8 @@ In this order:
 3. The largest array of numbers with two axes or more; without one, the largest of one axis.
 
 Arrays of the same shape in the same group become fields of the same dataset; so do the members of
-a compound type. Axes are no fields.
+a compound type. Axes are no fields. Arrays whose paths differ in a number that counts time are
+timesteps (`hdf5_numbered`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from scientistcloud.errors import (
 )
 from scientistcloud.readers.base import Choice
 from scientistcloud.readers.hdf5_catalogue import Catalogue, StoredArray
+from scientistcloud.readers.hdf5_files import Place
+from scientistcloud.readers.hdf5_numbered import numbered
 from scientistcloud.readers.nexus import PlotGroup, children, default_plot, nx_class, plot_group
 from scientistcloud.readers.numeric_types import is_unshowable
 
@@ -35,11 +38,27 @@ _MAX_ALTERNATIVES = 20
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Arrays of one shape that become one dataset; the first is the main one."""
+    """Arrays of one shape that become one dataset; the first is the main one.
+
+    Attributes
+    ----------
+    steps : tuple of tuple of StoredArray
+        Where each timestep is an array of its own: these, for each of `arrays`.
+    step_times : tuple of int
+        The numbers of these timesteps.
+    """
 
     arrays: tuple[StoredArray, ...]
     axes: tuple[StoredArray | None, ...] = ()
     axis_names: tuple[str, ...] = ()
+    steps: tuple[tuple[StoredArray, ...], ...] = ()
+    step_times: tuple[int, ...] = ()
+
+    def places(self, array: StoredArray) -> tuple[Place, ...]:
+        """Where the timesteps of one of `arrays` are."""
+        if not self.steps:
+            return (array.place,)
+        return tuple(step.place for step in self.steps[self.arrays.index(array)])
 
 
 def choose(
@@ -74,11 +93,21 @@ def choose(
         lead = "default attributes lead" if group.is_default else "NXdata with the largest signal"
         rule = f"NeXus: {lead} to the group {group.path}"
     else:
-        chosen = [_with_siblings(found, _largest(found, file_name), group)]
-        rule = "the largest array of numbers"
-    for array in chosen[0].arrays[:1]:
-        _check_usable(found, array)
+        one, rule = _by_size(found, file_name, group)
+        chosen = [one]
+    _check_usable(found, chosen[0].arrays[0])
     return chosen, Choice("dataset", chosen[0].arrays[0].path, rule, _others(found, chosen))
+
+
+def _by_size(found: Catalogue, file_name: str, group: PlotGroup | None) -> tuple[Chosen, str]:
+    """The largest array with what belongs to it, and the rule."""
+    main = _largest(found, file_name)
+    series = numbered(found, main)
+    if series is None:
+        return _with_siblings(found, main, group), "the largest array of numbers"
+    first = tuple(row[0] for row in series.rows)
+    rule = "the largest arrays of numbers: those whose paths differ in a number are a series"
+    return Chosen(first, steps=series.rows, step_times=series.times), rule
 
 
 def path_list(value: Any, name: str) -> list[str]:
@@ -161,7 +190,7 @@ def _candidates(found: Catalogue) -> list[StoredArray]:
 
 
 def _others(found: Catalogue, chosen: list[Chosen]) -> tuple[str, ...]:
-    taken = {a.place for c in chosen for a in c.arrays}
+    taken = {p for c in chosen for a in c.arrays for p in c.places(a)}
     return tuple(a.path for a in _candidates(found) if a.place not in taken)[:_MAX_ALTERNATIVES]
 
 

@@ -93,7 +93,7 @@ def _add(
             if member.vector and grid.roles.component is not None:
                 continue
             key = f"{name}|{array.path}|{member.name}"
-            stored = _stored(array, member, grid)
+            stored = _stored(array, member, grid, chosen)
             built.fields[key] = stored
             specs.append(_field(key, array, member, stored, chosen))
     metadata: dict[str, Any] = {
@@ -111,17 +111,23 @@ def _add(
             grid.roles.shape,
             grid.grid_axes(),
             _with_unique_names(tuple(specs)),
-            grid.roles.timesteps,
-            grid.times(),
+            grid.roles.timesteps * max(1, len(chosen.step_times)),
+            _times(grid, chosen),
             metadata,
         )
     )
 
 
-def _stored(array: StoredArray, member: Member, grid: Grid) -> StoredField:
+def _times(grid: Grid, chosen: Chosen) -> tuple[float | str, ...]:
+    if not chosen.step_times:
+        return grid.times()
+    return tuple(float(t) for t in chosen.step_times) if grid.roles.timesteps == 1 else ()
+
+
+def _stored(array: StoredArray, member: Member, grid: Grid, chosen: Chosen) -> StoredField:
     chunks = array.storage.chunks if array.storage is not None else None
     chunk_bytes = math.prod(chunks) * array.dtype.itemsize if chunks else 0
-    return StoredField((array.place,), grid.roles, member, chunk_bytes)
+    return StoredField(chosen.places(array), grid.roles, member, chunk_bytes)
 
 
 def _field(

@@ -101,7 +101,9 @@ def _choose_all(
 
 
 def _signature(opened: Opened) -> tuple[Any, ...]:
-    return tuple((a.path, a.shape, str(a.dtype)) for c in opened.chosen for a in c.arrays)
+    return tuple(
+        (a.path, a.shape, str(a.dtype), c.step_times) for c in opened.chosen for a in c.arrays
+    )
 
 
 def _is_series(opened: list[Opened]) -> bool:
@@ -115,7 +117,8 @@ def _build_series(
     names = [files.name_of(o.file) for o in opened]
     for key, stored in built.fields.items():
         path = key.split("|")[1]
-        places = [a.place for o in opened for c in o.chosen for a in c.arrays if a.path == path]
+        arrays = [(c, a) for o in opened for c in o.chosen for a in c.arrays if a.path == path]
+        places = [place for c, a in arrays for place in c.places(a)]
         built.fields[key] = replace(stored, places=tuple(places))
     built.datasets = [
         replace(
