@@ -94,9 +94,11 @@ def refuse(
     chunk = "x".join(map(str, reversed(field.chunks)))
     raise ResourceLimit(
         f"Field '{field.name}', stored in chunks of {chunk} samples, needs {mebibytes(need)} "
-        f"beside the program, and the memory limit of {mebibytes(limit)} leaves {mebibytes(budget)}.",
+        f"beside the program, and the memory limit of {mebibytes(limit)} leaves "
+        f"{mebibytes(budget)}.",
         remedy="Raise the memory limit (CONVERSION_MEMORY_LIMIT, --memory-limit) to "
-        f"{mebibytes(limit - budget + need)}, or save the data in smaller chunks, strips or tiles.",
+        f"{mebibytes(limit - budget + need)}, or save the data in smaller chunks, strips or "
+        "tiles.",
     )
 
 
