@@ -324,6 +324,6 @@ def test_truncated(tmp_path: Path) -> None:
 
 def test_scratch_is_left_clean(tmp_path: Path) -> None:
     nrrd.write(str(tmp_path / "a.nrrd"), noise((20, 20, 20), "i2"))
-    with open_at(tmp_path, tmp_path):
-        pass
+    with open_at(tmp_path, tmp_path) as source:
+        assert any("16,000 bytes were decoded" in note for note in source.spec.notes)
     assert not [p for p in (tmp_path / "scratch-of-test").rglob("*") if p.is_file()]

@@ -164,8 +164,7 @@ def _describe(dataset: Dataset, path: Path, name: str, at: int, head: bytes) -> 
     measures = functional_group(dataset, 0, "PixelMeasuresSequence")
     return DicomFile(
         series=str(dataset.get("SeriesInstanceUID") or ""),
-        label=str(dataset.get("SeriesDescription") or "").strip()
-        or f"series {dataset.get('SeriesNumber') or ''}".strip(),
+        label=_label(dataset),
         modality=str(dataset.get("Modality") or ""),
         units=sample_units(dataset),
         spacing=pixel_spacing(dataset),
@@ -178,6 +177,12 @@ def _describe(dataset: Dataset, path: Path, name: str, at: int, head: bytes) -> 
         palette=color_table(dataset) if pixels.is_palette else None,
         attributes=attributes(dataset),
     )
+
+
+def _label(dataset: Dataset) -> str:
+    """What people call the series: its description, else its number."""
+    described = shown(str(dataset.get("SeriesDescription") or "").strip())
+    return described or shown(f"series {dataset.get('SeriesNumber') or ''}".strip())
 
 
 def _syntax(dataset: Dataset, name: str) -> uid.UID:

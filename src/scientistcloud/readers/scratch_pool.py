@@ -35,6 +35,7 @@ class ScratchPool(FilePool):
         self._selection = selection
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._count = 0
+        self._decoded: dict[str, int] = {}
 
     def decode(self, blocks: Iterable[bytes], length: int, name: str) -> Path:
         """A new scratch file with the first `length` bytes of `blocks`.
@@ -69,7 +70,20 @@ class ScratchPool(FilePool):
                 f"{name} is cut short: its header describes {length:,} bytes of samples, and there "
                 f"are {length - left:,}."
             )
+        self._decoded[name] = length
         return path
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for the record about what had to be decoded."""
+        if not self._decoded:
+            return ()
+        first, total = next(iter(self._decoded)), sum(self._decoded.values())
+        more = f" and {len(self._decoded) - 1} more" if len(self._decoded) > 1 else ""
+        return (
+            f"{first}{more} cannot be entered in the middle: {total:,} bytes were decoded into "
+            "scratch space.",
+        )
 
     def member(self, header: Path, written: str) -> Path:
         """The file that `header` calls `written`, inside the upload.

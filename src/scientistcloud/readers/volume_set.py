@@ -22,6 +22,7 @@ from scientistcloud.readers.files import FilePool
 from scientistcloud.readers.output_names import output_name
 from scientistcloud.readers.raw_array import BoxReader, RawArray, RawSource, RawStack
 from scientistcloud.readers.raw_grid import MAX_FIELDS, Volume
+from scientistcloud.readers.scratch_pool import ScratchPool
 
 _PARAMETER = "arrangement"
 _WAYS = ("timesteps", "slices", "fields", "datasets")
@@ -56,10 +57,14 @@ def open_volumes(
         tuple(dataset for dataset, _ in parts),
         tuple(path for v in volumes for path in v.inputs),
         choices,
-        _distinct(n for v in volumes for n in v.notes),
+        (*_distinct(n for v in volumes for n in v.notes), *_pool_notes(pool)),
         dict(volumes[0].metadata),
     )
     return RawSource(spec, {k: r for _, readers in parts for k, r in readers.items()}, pool)
+
+
+def _pool_notes(pool: FilePool) -> tuple[str, ...]:
+    return pool.notes if isinstance(pool, ScratchPool) else ()
 
 
 def _renamed(volumes: Sequence[Volume]) -> list[Volume]:
