@@ -191,3 +191,14 @@ class TestRefusals:
         error = error_of(root)
         assert isinstance(error, UnsupportedLayout)
         assert "305" in error.message
+
+
+def test_matlab_text_is_no_image(root: Path) -> None:
+    image = numbers((4, 5), "u1")
+    write(root / "a.mat", {"image": image, "text": np.ones((60, 60), "u2")}, chunks=None)
+    with h5py.File(root / "a.mat", "a") as file:
+        file["image"].attrs["MATLAB_class"] = np.bytes_(b"uint8")
+        file["text"].attrs["MATLAB_class"] = np.bytes_(b"char")
+    with opened(root) as source:
+        assert same(whole(source), image)
+        assert any("MATLAB" in note for note in source.spec.notes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import h5py
@@ -30,6 +31,8 @@ _UNREADABLE = (
     OSError, RuntimeError, ValueError, TypeError, KeyError, OverflowError, UnicodeError,
     AttributeError, SystemError, NotImplementedError,
 )  # fmt: skip
+# MATLAB stores text as 16-bit integers, and cells as references.
+_MATLAB_NO_NUMBERS = frozenset({"char", "cell", "struct", "function_handle", "string", "opaque"})
 # Places where MATLAB and others keep what is no data of the user.
 _HIDDEN = frozenset({"#refs#", "#subsystem#"})
 
@@ -82,6 +85,8 @@ class StoredArray:
         """Whether it could be converted: numbers, more than one, and something was stored."""
         written = self.storage is None or self.storage.is_written
         numbers = bool(self.members) or is_unshowable(self.dtype)
+        if text(self.attributes.get("MATLAB_class", "")) in _MATLAB_NO_NUMBERS:
+            return False
         return numbers and written and (self.size > 1 or self.problem is not None)
 
     @property
@@ -114,6 +119,15 @@ class Catalogue:
     values: dict[str, Any] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def children(self) -> dict[str, dict[str, str]]:
+        """Of each group, the names of what is in it, with the paths; once all is catalogued."""
+        result: dict[str, dict[str, str]] = {}
+        for path in (*self.arrays, *self.aliases):
+            parent, _, name = path.rpartition("/")
+            result.setdefault(parent or "/", {})[name] = path
+        return result
 
     def array(self, path: str) -> StoredArray | None:
         """The array known as `path`, by whichever of its names."""

@@ -36,6 +36,7 @@ grows without limit (HDF5 2.0)."""
 
 _MAX_LINKS = 64
 _MAX_OPEN_FILES = 32
+_MAX_OPEN_DATASETS = 64
 _STORAGE_ERRORS = frozenset({errno.EIO, errno.ESTALE, errno.EACCES, errno.ETIMEDOUT, errno.EMFILE})
 _FOREIGN_ERRORS = (
     OSError, RuntimeError, ValueError, TypeError, KeyError, IndexError, OverflowError,
@@ -85,7 +86,7 @@ class Hdf5Files:
         self.root = root.resolve()
         self.referred: set[Path] = set()
         self._files: OrderedDict[Path, h5py.File] = OrderedDict()
-        self._datasets: dict[Place, h5d.DatasetID] = {}
+        self._datasets: OrderedDict[Place, h5d.DatasetID] = OrderedDict()
 
     def name_of(self, file: Path) -> str:
         """The name of a file for messages, relative to the root."""
@@ -104,7 +105,8 @@ class Hdf5Files:
         self._files[file] = opened
         if len(self._files) > _MAX_OPEN_FILES:
             oldest, handle = self._files.popitem(last=False)
-            self._datasets = {p: d for p, d in self._datasets.items() if p.file != oldest}
+            for place in [p for p in self._datasets if p.file == oldest]:
+                del self._datasets[place]
             handle.close()
         return opened
 
@@ -192,6 +194,8 @@ class Hdf5Files:
             file = self.open(place.file)
             with translated(f"{place.name!r} of {self.name_of(place.file)}"):
                 self._datasets[place] = _open_dataset(file, place.name)
+            if len(self._datasets) > _MAX_OPEN_DATASETS:
+                self._datasets.popitem(last=False)
         return self._datasets[place]
 
 

@@ -55,7 +55,7 @@ def _open(files: Hdf5Files, paths: list[Path], selection: Selection) -> Hdf5Sour
         tuple(built.datasets),
         tuple(inputs),
         tuple(built.choices),
-        (*built.notes, *_broken_links(opened)),
+        (*built.notes, *_matlab_notes(opened), *_broken_links(opened)),
         {files.name_of(o.file): described(o.found) for o in opened[:_MAX_DESCRIBED_FILES]},
     )
     return Hdf5Source(files, spec, built.fields)
@@ -159,6 +159,12 @@ def _build_apart(
 def _format(opened: list[Opened]) -> str:
     name = "NeXus" if is_nexus(opened[0].found) else "HDF5"
     return f"{name} series" if len(opened) > 1 and _is_series(opened) else name
+
+
+def _matlab_notes(opened: list[Opened]) -> list[str]:
+    if not any("MATLAB_class" in o.chosen[0].arrays[0].attributes for o in opened):
+        return []
+    return ["MATLAB stores arrays column by column: its first index is the last axis (x) here."]
 
 
 def _broken_links(opened: list[Opened]) -> list[str]:

@@ -86,14 +86,11 @@ def plot_group(found: Catalogue, path: str, *, is_default: bool = False) -> Plot
 
 def children(found: Catalogue, path: str) -> dict[str, StoredArray]:
     """The arrays in a group by their names there, also those that were met elsewhere before."""
-    prefix = path.rstrip("/") + "/"
-    known = [*found.arrays, *found.aliases]
-    below = {p.removeprefix(prefix): p for p in known if p.startswith(prefix)}
     result = {}
-    for name, full in below.items():
+    for name, full in found.children.get(path.rstrip("/") or "/", {}).items():
         array = found.array(full)
-        if "/" not in name and array is not None:
-            result[name] = replace(array, path=prefix + name)
+        if array is not None:
+            result[name] = replace(array, path=f"{path.rstrip('/')}/{name}")
     return result
 
 
