@@ -21,7 +21,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,17 +155,19 @@ def published_generation(folder: Path) -> str | None:
     return found.group(1) if found else None
 
 
-def commit(publication: Publication, datasets: Iterable[str], *, swap_blocks: bool = False) -> None:
+def commit(
+    publication: Publication, datasets: Iterable[str], *, swap_blocks: Collection[str] = ()
+) -> None:
     """Make the staged headers visible: secondary datasets first, the main one last.
 
     Parameters
     ----------
     datasets : iterable of str
         Names of all datasets of this conversion, "" among them.
-    swap_blocks : bool
-        For ARCO, whose block paths follow the name of the header: the staged folder ``visus`` is
-        put in the place of the published one right before its header. Readers that are between
-        the two see missing blocks (read as zeros) for that moment.
+    swap_blocks : collection of str
+        Those of them that are ARCO, whose block paths follow the name of the header: the staged
+        folder ``visus`` is put in the place of the published one right before its header. Readers
+        that are between the two see missing blocks (read as zeros) for that moment.
 
     Raises
     ------
@@ -180,7 +182,7 @@ def commit(publication: Publication, datasets: Iterable[str], *, swap_blocks: bo
             generation = former[name]
             if generation is not None and generation != publication.generation:
                 _mark_retired(publication, generation)
-            if swap_blocks:
+            if name in swap_blocks:
                 _swap_blocks(publication, name)
             _replace(publication.staged_header(name), folder / HEADER)
             fsync_folder(folder)

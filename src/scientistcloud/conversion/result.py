@@ -11,9 +11,8 @@ from typing import Any
 
 from scientistcloud.conversion import record
 from scientistcloud.conversion.options import Progress
-from scientistcloud.conversion.plan import ConversionPlan
-from scientistcloud.conversion.publish import Publication
-from scientistcloud.idx.header import load_header
+from scientistcloud.idx.header import IdxHeader
+from scientistcloud.readers.base import DatasetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +118,12 @@ class Meter:
         self._report(Progress(self._phase, self.done_bytes, self._total_bytes))
 
 
-def describe_outputs(plan: ConversionPlan, publication: Publication) -> list[dict[str, Any]]:
+def describe_outputs(
+    made: Sequence[tuple[DatasetSpec, IdxHeader]],
+) -> list[dict[str, Any]]:
     """Each output with its axes and fields, as ``metadata.json`` has them."""
     outputs = []
-    for dataset in plan.datasets:
-        header = load_header(publication.staged_header(dataset.name))
+    for spec, header in made:
         fields = [
             {
                 "name": field.name,
@@ -134,7 +134,7 @@ def describe_outputs(plan: ConversionPlan, publication: Publication) -> list[dic
             }
             for field in header.fields
         ]
-        outputs.append(record.describe_dataset(dataset.spec, fields))
+        outputs.append(record.describe_dataset(spec, fields))
     return outputs
 
 

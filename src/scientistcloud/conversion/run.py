@@ -11,12 +11,11 @@ from typing import Any
 
 from scientistcloud.conversion import record
 from scientistcloud.conversion.adopt import adopt
-from scientistcloud.conversion.copy import copy_dataset
 from scientistcloud.conversion.inspect import open_source
+from scientistcloud.conversion.make import Making, Place, is_arco, is_joined, place_of
 from scientistcloud.conversion.options import ConversionOptions, Progress
 from scientistcloud.conversion.plan import ConversionPlan, DatasetPlan, plan_conversion
 from scientistcloud.conversion.publish import (
-    BLOCKS,
     LOG,
     METADATA,
     Publication,
@@ -29,10 +28,10 @@ from scientistcloud.conversion.record import ConversionLog, InputFile
 from scientistcloud.conversion.result import ConversionResult, Meter, Usage, describe_outputs
 from scientistcloud.conversion.verify import verify_dataset
 from scientistcloud.errors import SourceChanged, Stopped
+from scientistcloud.idx.header import IdxHeader
 from scientistcloud.idx.manifest import MANIFEST_NAME, amend_manifest, sum_file
 from scientistcloud.idx.reader import IdxReader
-from scientistcloud.idx.writer import IdxWriter
-from scientistcloud.readers.base import Source
+from scientistcloud.readers.base import DatasetSpec, Source
 from scientistcloud.readers.listing import Listing, scan
 
 
@@ -94,6 +93,15 @@ def convert(
     return _Conversion(source_root, publication, options, hooks).run(request)
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One dataset that was made: what it came from, its header, and where it waits."""
+
+    spec: DatasetSpec
+    header: IdxHeader
+    place: Place
+
+
 class _Conversion:
     """One run of `convert`: what its steps share."""
 
@@ -107,6 +115,7 @@ class _Conversion:
         self._log = ConversionLog(publication.staging / LOG)
         self._started = datetime.now(UTC)
         self._usage = Usage()
+        self._made: dict[str, Made] = {}
 
     def run(self, request: Request | None) -> ConversionResult:
         self._hooks.progress(Progress("reading"))
@@ -122,12 +131,16 @@ class _Conversion:
             self._root, options.sensor, options.parameters, self._publication.scratch
         ) as source:
             plan = self._plan(source, listing)
+            making = Making(
+                self._root, source, options, self._publication.scratch, self._hooks.stop
+            )
             for dataset in plan.datasets:
-                self._make(source, dataset, plan)
+                if not source.spec.carried or dataset.name in source.spec.carried:
+                    self._make(making, dataset, plan)
             inputs = self._inputs(listing)
             if scan(self._root).fingerprint() != fingerprint:
                 raise SourceChanged
-            result = self._record(source, plan, inputs, request, fingerprint)
+            result = self._record(source, inputs, request, fingerprint)
         self._publish(plan)
         return result
 
@@ -149,42 +162,26 @@ class _Conversion:
         self._hooks.plan(described)
         return plan
 
-    def _make(self, source: Source, dataset: DatasetPlan, plan: ConversionPlan) -> None:
+    def _make(self, making: Making, dataset: DatasetPlan, plan: ConversionPlan) -> None:
         """Write one dataset where no reader looks, and verify it there."""
-        header = self._publication.staged_header(dataset.name)
-        blocks = self._blocks(dataset.name)
-        with storage_errors("the converted dataset"):
-            header.parent.mkdir(parents=True, exist_ok=True)
-            blocks.mkdir(parents=True)
+        carried = making.source.spec.carried.get(dataset.name)
+        arco = is_arco(carried) if carried else self._options.layout == "arco"
+        place = place_of(self._publication, dataset.name, is_arco=arco)
         meter = Meter("copying", plan.total_bytes, self._hooks.progress)
-        with IdxWriter(
-            dataset.layout,
-            header_path=header,
-            blocks_folder=blocks,
-            template_base=self._template_base(),
-        ) as writer:
-            copy_dataset(
-                source,
-                dataset,
-                writer,
-                scratch=self._publication.scratch,
-                threads=self._options.threads,
-                progress=meter.add,
-                stop=self._hooks.stop,
-            )
-            writer.finish()
-        self._log.write(f"Copied {dataset.name or 'the dataset'}.")
-        self._verify(source, dataset, header)
+        header = making.make(dataset, place, meter.add)
+        self._made[dataset.name] = Made(dataset.spec, header, place)
+        self._log.write(f"{'Carried over' if carried else 'Copied'} {dataset.name or 'the data'}.")
+        # Every part of a .midx was checked when it was carried over.
+        if self._options.verify != "off" and not (carried and is_joined(carried)):
+            self._verify(making.source, dataset, place)
 
-    def _verify(self, source: Source, dataset: DatasetPlan, header: Path) -> None:
+    def _verify(self, source: Source, dataset: DatasetPlan, place: Place) -> None:
         mode = self._options.verify
-        if mode == "off":
-            return
         meter = Meter("verifying", dataset.spec.samples_bytes, self._hooks.progress)
-        reader = IdxReader(header, base=self._base(dataset.name))
-        verify_dataset(
-            source, dataset.spec, reader, mode, progress=meter.add, stop=self._hooks.stop
-        )
+        with IdxReader(place.header, base=place.base) as reader:
+            verify_dataset(
+                source, dataset.spec, reader, mode, progress=meter.add, stop=self._hooks.stop
+            )
         self._log.write(f"Verified ({mode}).")
 
     def _inputs(self, listing: Listing) -> list[InputFile]:
@@ -198,18 +195,17 @@ class _Conversion:
     def _record(
         self,
         source: Source,
-        plan: ConversionPlan,
         inputs: list[InputFile],
         request: Request | None,
         fingerprint: str,
     ) -> ConversionResult:
         """Write ``metadata.json`` and have the manifest cover it."""
         finished = datetime.now(UTC)
-        outputs = describe_outputs(plan, self._publication)
+        outputs = describe_outputs([(made.spec, made.header) for made in self._made.values()])
         result = self._usage.result(
             outputs,
             bytes_in=sum(each.size_bytes for each in inputs),
-            bytes_out=sum(folder_bytes(self._blocks(dataset.name)) for dataset in plan.datasets),
+            bytes_out=sum(folder_bytes(made.place.blocks) for made in self._made.values()),
             verification=self._options.verify,
         )
         content = record.dump(
@@ -230,9 +226,12 @@ class _Conversion:
         )
         staged = self._publication.staging / METADATA
         with storage_errors(METADATA):
-            for path in (self._blocks("") / METADATA, staged):
+            main = self._made[""].place
+            for path in (main.blocks / METADATA, staged):
                 write_durably(path, content)
-            amend_manifest(self._blocks("") / MANIFEST_NAME, {METADATA: sum_file(staged)})
+            inner = f"{main.template_base.removeprefix('./')}/{METADATA}"
+            covered = sum_file(staged)
+            amend_manifest(main.blocks / MANIFEST_NAME, {METADATA: covered, inner: covered})
         return result
 
     def _publish(self, plan: ConversionPlan) -> None:
@@ -240,22 +239,5 @@ class _Conversion:
         if self._hooks.stop() or not self._hooks.confirm():
             raise Stopped
         self._log.write("Publishing.")
-        names = [dataset.name for dataset in plan.datasets]
-        commit(self._publication, names, swap_blocks=self._is_arco)
-
-    @property
-    def _is_arco(self) -> bool:
-        return self._options.layout == "arco"
-
-    def _base(self, dataset: str) -> Path:
-        """The folder to which the header's template is relative while it is staged."""
-        publication = self._publication
-        return (publication.staging if self._is_arco else publication.target) / dataset
-
-    def _blocks(self, dataset: str) -> Path:
-        if self._is_arco:
-            return self._base(dataset) / BLOCKS
-        return self._publication.blocks(dataset)
-
-    def _template_base(self) -> str:
-        return f"./{BLOCKS}" if self._is_arco else f"./{BLOCKS}/{self._publication.generation}"
+        arco = [name for name, made in self._made.items() if made.place.is_arco]
+        commit(self._publication, self._made, swap_blocks=arco)

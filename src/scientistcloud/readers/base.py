@@ -179,6 +179,9 @@ class SourceSpec:
         Sentences for the record and the log: gaps, strays, what was ignored.
     metadata : Mapping
         All attributes of the source, JSON-able.
+    carried : Mapping
+        Of a source that is IDX already: by name of the output, the header that is carried over as
+        it is, blocks and all. Other datasets of such a source are not made.
     """
 
     format: str
@@ -187,6 +190,7 @@ class SourceSpec:
     choices: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    carried: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

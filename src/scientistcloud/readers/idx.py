@@ -83,12 +83,7 @@ class _Member:
 class IdxSource:
     """One or several IDX datasets for reading, or to be carried over as they are.
 
-    Attributes
-    ----------
-    headers : Mapping
-        By name of the dataset ("" is the main one), its ``.idx`` file.
-    midx : Path or None
-        The ``.midx`` that joins them, if there is just one.
+    Its ``spec.carried`` names each ``.idx`` file or, where one ``.midx`` joins them, that.
     """
 
     concurrency = Concurrency.THREADS
@@ -103,14 +98,13 @@ class IdxSource:
     ) -> None:
         self._members = {f.key: (m, i) for m in members for i, f in enumerate(m.spec.fields)}
         names = [member.spec.name for member in members]
-        self.headers: Mapping[str, Path] = dict(zip(names, headers, strict=True))
-        self.midx = midx
         self.spec = SourceSpec(
             format="IDX",
             datasets=tuple(member.spec for member in members),
             inputs=tuple(headers),
             choices=choices,
             notes=notes,
+            carried={"": midx} if midx else dict(zip(names, headers, strict=True)),
         )
 
     def read(self, field: FieldSpec, timestep: int, box: Box, out: NDArray[Any]) -> None:
@@ -138,7 +132,7 @@ def _headers(files: Sequence[Path], selection: Selection) -> tuple[list[Path], t
         if not is_midx(_head(path)):
             continue
         parts += [path.parent / part for part in load_midx(path).parts]
-        notes.append(f"{path.name} joins several datasets; its parts were read one by one.")
+        notes.append(f"{path.name} joins several datasets and is kept, with its parts.")
     headers = parts + [path for path in files if path not in parts and not is_midx(_head(path))]
     missing = [path.name for path in headers if not path.is_file()]
     if missing:

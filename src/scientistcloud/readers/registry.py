@@ -238,6 +238,8 @@ def _choose(candidates: Matches, sensor: Sensor, wanted: str | None) -> str:
             f"The sensor is {sensor.value}, but the files are {found}.",
         )
     able = able or list(candidates)
+    if set(_owners()) & set(able):
+        able = [name for name in able if name != "image"]  # pictures beside a dataset: previews
     if len(able) > 1:
         found = ", ".join(f"{n} ({candidates[n][0][0].name})" for n in able)
         raise AmbiguousFormat(
