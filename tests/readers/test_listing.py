@@ -17,6 +17,7 @@ from scientistcloud.errors import (
     SourceNotFound,
     SpecialFile,
     UnsafeLink,
+    UnsafeSource,
 )
 from scientistcloud.readers.files import FilePool
 from scientistcloud.readers.listing import natural_key, open_regular, read_head, scan
@@ -111,6 +112,14 @@ def test_folders_that_contain_themselves(up: Path) -> None:
     (up / "sub" / "a").write_text("x")
     (up / "sub" / "up").symlink_to("..")
     assert names(up) == ["sub/a"]
+
+
+def test_folders_too_deep(up: Path) -> None:
+    deep = up.joinpath(*["d"] * 40)
+    deep.mkdir(parents=True)
+    (deep / "a").write_text("x")
+    with pytest.raises(UnsafeSource):
+        scan(up)
 
 
 def test_pipes_and_sockets_are_refused_without_waiting(up: Path) -> None:

@@ -127,6 +127,14 @@ def test_missing_companion(tmp_path: Path) -> None:
         open_source(tmp_path / "up", None, {}, tmp_path)
 
 
+def test_companion_alone(tmp_path: Path) -> None:
+    write_set(tmp_path / "up", noise((2, 3, 20, 30), "u2"), companion=True)
+    for path in (tmp_path / "up").glob("*.tif"):
+        path.unlink()
+    with pytest.raises(MissingMember, match=r"set\.companion\.ome"):
+        open_source(tmp_path / "up", None, {}, tmp_path)
+
+
 def test_unlike_member(tmp_path: Path) -> None:
     write_set(tmp_path / "up", noise((2, 3, 20, 30), "u2"))
     path = tmp_path / "up" / "p_1_2.ome.tif"

@@ -23,6 +23,7 @@ from scientistcloud.errors import (
     SpecialFile,
     StorageUnavailable,
     UnsafeLink,
+    UnsafeSource,
 )
 
 HEAD_BYTES = 4096
@@ -141,6 +142,8 @@ def scan(root: Path) -> Listing:
         A link leads out of `root`.
     SpecialFile
         A pipe, socket or device.
+    UnsafeSource
+        Folders lie too deep in one another.
     StorageUnavailable
         The storage cannot be read.
     """
@@ -235,7 +238,7 @@ def _walk(
 ) -> Iterator[tuple[str, Path, bool]]:
     """Yield (relative name, path, to be ignored) of all but folders."""
     if depth > _MAX_DEPTH:
-        raise UnsafeLink(f"{prefix} lies more than {_MAX_DEPTH} folders deep.")
+        raise UnsafeSource(f"{prefix} lies more than {_MAX_DEPTH} folders deep.")
     with os.scandir(folder) as entries:
         members = sorted(entries, key=lambda e: e.name)
     for member in members:

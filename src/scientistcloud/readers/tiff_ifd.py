@@ -24,6 +24,7 @@ _TYPES = {
     11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8",
 }  # fmt: skip
 _MAX_TAGS = 4096
+_MAX_PAGES = 1 << 20
 _FIRST_READ_BYTES = 4096
 
 SUBFILE_TYPE, WIDTH, DESCRIPTION, SUB_IFDS, COLOR_MAP = 254, 256, 270, 330, 320
@@ -152,6 +153,8 @@ class TiffBytes:
         while offset:
             if offset in seen:
                 raise self.corrupt("its directories lead back to one another")
+            if len(seen) == _MAX_PAGES:
+                raise self.corrupt(f"it claims more than {_MAX_PAGES} pages")
             seen.add(offset)
             directory = self.directory(offset)
             yield directory

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scientistcloud.errors import AmbiguousFormat, UnlikeSlices
+from scientistcloud.errors import AmbiguousFormat, MissingMember, UnlikeSlices
 from scientistcloud.readers.base import Choice, Selection, Sensor, Source, SourceSpec
 from scientistcloud.readers.files import FilePool
 from scientistcloud.readers.likeness import ImageKind, check_alike, check_arranged
@@ -76,6 +76,8 @@ class _Opening:
         names = {self._pool.name(path): path for path in files}
         chosen = select_files(list(names), self._parameters.get("files"))
         scanned = self._scan({name: names[name] for name in chosen})
+        if not scanned:
+            raise MissingMember(f"{chosen[0]} describes TIFF files that were not uploaded.")
         if len(scanned) == 1:
             ((name, found),) = scanned.items()
             return self._single(name, found)
