@@ -47,7 +47,7 @@ def read(target: Path, **query: Any) -> Any:
 
 def openvisus_dataset(path: Path, values: Any, *, arco: bool = False) -> None:
     field = ov.Field("ct", str(values.dtype))
-    field.default_compression = "zip"
+    field.default_compression = "" if arco else "zip"  # it writes ARCO uncompressed at first
     dataset = ov.CreateIdx(
         url=str(path),
         dims=list(values.shape[::-1]),
