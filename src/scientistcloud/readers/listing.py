@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from scientistcloud.errors import (
     UnsafeLink,
     UnsafeSource,
 )
+from scientistcloud.readers.numbered_names import natural_key as natural_key
 
 HEAD_BYTES = 4096
 
@@ -33,7 +33,6 @@ _JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 # Hidden files that are data: the metadata of a Zarr store.
 _ZARR_NAMES = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 _CACHE_SUFFIX = ".float32.dat"
-_NUMBER = re.compile(r"(\d+)")
 _MAX_DEPTH = 32
 _KEPT_HEADS = 256
 
@@ -106,27 +105,6 @@ class Listing:
         for name in self.empty:
             digest.update(f"{name}\0empty\n".encode())
         return digest.hexdigest()
-
-
-def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
-    """A key that sorts 2 before 10, and files folder by folder.
-
-    Files of a folder come before those of its subfolders.
-    """
-    *folders, last = name.split("/")
-    return tuple([_part_key(f, 1) for f in folders] + [_part_key(last, 0)])
-
-
-def _part_key(part: str, is_folder: int) -> tuple[tuple[int, int, str], ...]:
-    pieces: list[tuple[int, int, str]] = [(is_folder, 0, "")]
-    for piece in _NUMBER.split(part):
-        if piece.isdecimal():
-            pieces.append((0, int(piece), ""))
-        elif piece:
-            pieces.append((1, 0, piece.casefold()))
-    # Names that differ only in case or leading zeros still get one order.
-    pieces.append((0, -1, part))
-    return tuple(pieces)
 
 
 def scan(root: Path) -> Listing:

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scientistcloud.errors import MissingMember
-from scientistcloud.readers.listing import natural_key
-from scientistcloud.readers.numbered_names import NUMBER, stem, varying_numbers
+from scientistcloud.readers.numbered_names import NUMBER, natural_key, stem, varying_numbers
 
 _LABEL = re.compile(r"(?:^|[^a-z])(z|t|c|w|ch|slice|time|frame|channel|wave|plane)[ _=.-]?$", re.I)
 _AXIS_OF_LABEL = {

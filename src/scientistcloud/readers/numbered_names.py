@@ -1,4 +1,4 @@
-"""The numbers in the names of a series of files."""
+"""The numbers in the names of files: their natural order, what varies, what is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,29 @@ import re
 from collections.abc import Sequence
 
 NUMBER = re.compile(r"\d+")
+_SPLIT = re.compile(r"(\d+)")
 _MAX_NAMED = 6
+
+
+def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+    """A key that sorts 2 before 10, and files folder by folder.
+
+    Files of a folder come before those of its subfolders.
+    """
+    *folders, last = name.split("/")
+    return tuple([_part_key(f, 1) for f in folders] + [_part_key(last, 0)])
+
+
+def _part_key(part: str, is_folder: int) -> tuple[tuple[int, int, str], ...]:
+    pieces: list[tuple[int, int, str]] = [(is_folder, 0, "")]
+    for piece in _SPLIT.split(part):
+        if piece.isdecimal():
+            pieces.append((0, int(piece), ""))
+        elif piece:
+            pieces.append((1, 0, piece.casefold()))
+    # Names that differ only in case or leading zeros still get one order.
+    pieces.append((0, -1, part))
+    return tuple(pieces)
 
 
 def stem(name: str) -> str:

@@ -21,9 +21,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from scientistcloud.errors import AmbiguousFormat, InvalidOptions
-from scientistcloud.readers.listing import natural_key
 from scientistcloud.readers.name_grid import NameGrid, read_grid
-from scientistcloud.readers.numbered_names import NUMBER, find_gaps, stem, varying_numbers
+from scientistcloud.readers.numbered_names import (
+    NUMBER,
+    find_gaps,
+    natural_key,
+    stem,
+    varying_numbers,
+)
 
 _MAX_NAMED = 6
 _MAX_CHANNELS = 8
