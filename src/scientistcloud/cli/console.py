@@ -49,6 +49,8 @@ def told_errors(*, as_json: bool) -> Iterator[None]:
     """
     try:
         yield
+    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+        raise
     except ConversionError as error:
         tell_error(error, as_json=as_json)
         raise typer.Exit(exit_status(error)) from error
@@ -59,9 +61,7 @@ def told_errors(*, as_json: bool) -> Iterator[None]:
         limit = ResourceLimit("There is not enough memory.")
         tell_error(limit, as_json=as_json)
         raise typer.Exit(FAILED) from error
-    except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-        if isinstance(error, typer.Exit | BrokenPipeError):
-            raise
+    except Exception as error:
         tell_error(_bug(error), as_json=as_json)
         raise typer.Exit(FAILED) from error
 

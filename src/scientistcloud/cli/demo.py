@@ -202,6 +202,8 @@ def _queue(uuid: str, volume: NDArray[np.uint16], folder: Path, place: Place, st
         steps.show(DatasetStatus.UPLOADING.value, 0, files)
         write_stack(volume, folder)
         queued = upload.queue()
+        # Told by who did it: a free service takes it within milliseconds.
+        steps.show(DatasetStatus.QUEUED.value, 0, "Waiting for conversion")
     finally:
         if not queued:
             upload.abandon()

@@ -9,10 +9,11 @@ from enum import StrEnum
 from typing import Any
 
 import psutil
+import pymongo
 
 from scientistcloud.cli.console import duration_text, since_text
 from scientistcloud.cli.place import Place
-from scientistcloud.database.connection import host_of
+from scientistcloud.database.connection import database_errors, host_of
 from scientistcloud.datasets.document import DatasetStatus
 from scientistcloud.datasets.services import alive_services
 from scientistcloud.errors import ConversionError
@@ -20,6 +21,7 @@ from scientistcloud.service.title import BACKGROUND_SERVICE
 
 _WAITS_LONG_SECONDS = 60.0
 _FAILURES = 5
+_ANSWER_SECONDS = 5.0
 
 
 class Level(StrEnum):
@@ -69,8 +71,9 @@ def examine(place: Place) -> Iterator[Finding]:
 def check_server(place: Place) -> Finding:
     """Which server it is, and whether it is a replica set."""
     client = place.database.client
-    hello = client.admin.command("hello")
-    version = client.server_info()["version"]
+    with database_errors(), pymongo.timeout(_ANSWER_SECONDS):
+        hello = client.admin.command("hello")
+        version = client.server_info()["version"]
     replica_set = hello.get("setName")
     url = place.settings.mongo_url
     where = host_of(url.get_secret_value()) if url else "?"

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from scientistcloud.cli.arguments import HomeOption, JsonOption, SettingsOption, command_app
-from scientistcloud.cli.console import FAILED, print_json, say
+from scientistcloud.cli.console import FAILED, print_json, say, told_errors
 from scientistcloud.cli.diagnosis import Finding, Level, attempt, examine
 from scientistcloud.cli.folders import check_folders
 from scientistcloud.cli.place import in_home, opened, own_home
@@ -37,13 +37,14 @@ def doctor(
     \b
     Exit status: 0 all is well (there may be warnings), 1 something is wrong.
     """
-    rows, findings = diagnose(home, settings_file)
-    well = all(each.level is not Level.FAIL for each in findings)
-    if as_json:
-        print_json(_as_dict(rows, findings, well=well))
-    else:
-        _tell(rows, findings, well=well)
-    raise typer.Exit(0 if well else FAILED)
+    with told_errors(as_json=as_json):
+        rows, findings = diagnose(home, settings_file)
+        well = all(each.level is not Level.FAIL for each in findings)
+        if as_json:
+            print_json(_as_dict(rows, findings, well=well))
+        else:
+            _tell(rows, findings, well=well)
+        raise typer.Exit(0 if well else FAILED)
 
 
 def diagnose(home: Path | None, file: Path | None) -> tuple[list[SettingInForce], list[Finding]]:

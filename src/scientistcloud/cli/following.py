@@ -48,36 +48,48 @@ def follow(uuid: str, place: Place, interrupt: Interrupt) -> Ending:
     """
     if not alive_services(place.database):
         warn(f"No service is running: start one with '{place.service_command}'.")
-    shown = DatasetStatus.QUEUED.value
     with ProgressDisplay("percent") as display:
-        while True:
-            dataset = _look(uuid, place)
-            if dataset is not None:
-                if dataset["status"] != shown:
-                    shown = dataset["status"]
-                    warn(f"Dataset {uuid}: {shown}")
-                if shown not in _RUNNING:
-                    path = result_of(dataset, place.settings.out_data_dir)
-                    return Ending(dataset, str(path))
-                label = str(dataset["message"] or shown).partition(":")[0]
-                display.show(label, float(dataset["progress"] or 0), 100)
-            if interrupt.wait(_LOOK_SECONDS):
-                warn(f"The conversion of {uuid} goes on; see 'scientistcloud status {uuid}'.")
-                raise Stopped
+        view = _View(uuid, display)
+        while not interrupt.wait(_LOOK_SECONDS):
+            dataset = view.look(place)
+            if dataset is not None and dataset["status"] not in _RUNNING:
+                return Ending(dataset, str(result_of(dataset, place.settings.out_data_dir)))
+    warn(f"The conversion of {uuid} goes on; see 'scientistcloud status {uuid}'.")
+    raise Stopped
 
 
-def _look(uuid: str, place: Place) -> dict[str, Any] | None:
-    """The dataset now; None while MongoDB does not answer."""
-    try:
-        document = place.store.find(uuid)
-        if document is None:
-            raise SourceNotFound(
-                f"There is no dataset {uuid}.", remedy="See 'scientistcloud status'."
-            )
-        return describe(place.collection, document)
-    except DatabaseUnavailable as error:
-        warn(f"{error.message} Waiting for it.")
-        return None
+class _View:
+    """What was shown of a dataset, so that each change is told once."""
+
+    def __init__(self, uuid: str, display: ProgressDisplay) -> None:
+        self._uuid = uuid
+        self._display = display
+        self._status: Any = DatasetStatus.QUEUED.value
+        self._away = False
+
+    def look(self, place: Place) -> dict[str, Any] | None:
+        """The dataset now, after its changes were shown; None while MongoDB does not answer."""
+        try:
+            dataset = _find(self._uuid, place)
+        except DatabaseUnavailable as error:
+            if not self._away:
+                warn(f"{error.message} Waiting for it.")
+            self._away = True
+            return None
+        self._away = False
+        if dataset["status"] != self._status:
+            self._status = dataset["status"]
+            warn(f"Dataset {self._uuid}: {self._status}")
+        label = str(dataset["message"] or self._status).partition(":")[0]
+        self._display.show(label, float(dataset["progress"] or 0), 100)
+        return dataset
+
+
+def _find(uuid: str, place: Place) -> dict[str, Any]:
+    document = place.store.find(uuid)
+    if document is None:
+        raise SourceNotFound(f"There is no dataset {uuid}.", remedy="See 'scientistcloud status'.")
+    return describe(place.collection, document)
 
 
 def tell_ending(uuid: str, ending: Ending, *, as_json: bool) -> None:

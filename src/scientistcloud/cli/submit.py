@@ -86,6 +86,7 @@ def submit(
         "name": name or source.resolve().name,
         "sensor": sensor or "OTHER",
         "convert": True,
+        "data_conversion_needed": True,
         "conversion_parameters": parse_parameters(param),
         "source_type": "command line",
         "is_public": False,
