@@ -1,6 +1,7 @@
 """The command ``scientistcloud``: a table of commands, each in a module imported when it is used.
 
-So ``scientistcloud convert`` pays for no driver of MongoDB and no web framework.
+So ``scientistcloud convert`` pays for no driver of MongoDB and no web framework. The functions of
+the commands are longer than others because their options and their help are part of them.
 """
 
 from __future__ import annotations
