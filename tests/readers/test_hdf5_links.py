@@ -131,6 +131,25 @@ class TestLinks:
 
 
 class TestDamage:
+    def test_not_closed_by_its_writer(self, root: Path, tmp_path: Path) -> None:
+        with h5py.File(tmp_path / "open.h5", "w", libver="latest") as file:
+            file["a"] = np.ones((4, 5))
+            file.flush()
+            (root / "a.h5").write_bytes((tmp_path / "open.h5").read_bytes())
+        error = error_of(root)
+        assert isinstance(error, CorruptSource)
+        assert "not closed" in error.message
+
+    def test_written_while_it_is_read(self, root: Path, tmp_path: Path) -> None:
+        with h5py.File(tmp_path / "open.h5", "w", libver="latest") as file:
+            made = file.create_dataset("a", (4, 5), "f8", chunks=(2, 5), maxshape=(None, 5))
+            file.swmr_mode = True
+            made[...] = 1
+            made.flush()
+            (root / "a.h5").write_bytes((tmp_path / "open.h5").read_bytes())
+        with opened(root) as source:
+            assert same(whole(source), np.ones((4, 5)))
+
     def test_cut_anywhere(self, root: Path) -> None:
         path = root / "a.h5"
         write(path, {"g/a": numbers((40, 40), "f8")}, chunks=(10, 10), compression="gzip")

@@ -219,5 +219,11 @@ def _open(file: Path) -> h5py.File:
     except OSError as error:
         if "consistency flags" not in str(error) and "already open" not in str(error):
             raise
+    try:
         # Its writer has not closed it: readable if it was written for that (SWMR).
         return h5py.File(file, "r", locking=False, swmr=True)
+    except OSError as error:
+        raise CorruptSource(
+            f"{file.name} was not closed by the program that wrote it.",
+            remedy="Upload it after that program has ended, or repair it with 'h5clear -s'.",
+        ) from error
