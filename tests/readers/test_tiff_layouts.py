@@ -45,6 +45,18 @@ def test_types_orders_and_offsets(dtype: str, order: str, bigtiff: bool, tmp_pat
     check(path, values, tmp_path)
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_narrow_boxes_of_long_rows(order: str, tmp_path: Path) -> None:
+    values = noise((5, 50_000), "u2")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values, photometric="minisblack", byteorder=order)
+    with open_source(path, None, {}, tmp_path) as source:
+        (field,) = source.spec.datasets[0].fields
+        for lo, hi in ((0, 3), (25_000, 25_100), (49_999, 50_000), (100, 20_000)):
+            box = Box((1, lo), (5, hi))
+            assert np.array_equal(read_box(source, field, 0, box), values[box.slices])
+
+
 @pytest.mark.parametrize("tile", [None, (32, 16)])
 @pytest.mark.parametrize(
     ("compression", "dtype", "order", "predictor"),
@@ -111,6 +123,51 @@ def test_pages_written_one_by_one(tmp_path: Path) -> None:
         for page in values:
             tif.write(page, metadata=None, contiguous=False, photometric="minisblack")
     check(path, values, tmp_path)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_slices_written_in_a_loop_are_a_stack(compression: str | None, tmp_path: Path) -> None:
+    """tifffile describes each as an image of its own."""
+    values = noise((6, 30, 40), "u2")
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for page in values:
+            tif.write(page, photometric="minisblack", compression=compression)
+    check(path, values, tmp_path)
+    with open_source(path, None, {"series": 4}, tmp_path) as source:
+        assert np.array_equal(whole(source), values[4])
+
+
+def test_unlike_images_in_a_file_are_several_outputs(tmp_path: Path) -> None:
+    large, small = noise((3, 30, 40), "u2"), noise((20, 25), "f4")
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(large, photometric="minisblack")
+        tif.write(small, photometric="minisblack")
+    with open_source(path, None, {}, tmp_path) as source:
+        first, second = source.spec.datasets
+        assert np.array_equal(whole(source), large)
+        box = Box.of_shape(second.shape)
+        assert np.array_equal(read_box(source, second.fields[0], 0, box), small)
+        assert (first.name, bool(second.name)) == ("", True)
+
+
+def test_slide_gives_its_largest_image(tmp_path: Path) -> None:
+    """Thumbnail, label and macro picture of an Aperio slide are no slices."""
+    values = noise((256, 320, 3), "u1")
+    path = tmp_path / "a.svs"
+    text = "Aperio Image Library v10.0.51\n320x256 [0,0 320x256] (240x240)|AppMag = 20|MPP = 0.5"
+    options = {"photometric": "rgb", "metadata": None}
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(values, tile=(64, 64), description=text, **options)
+        tif.write(values[::8, ::8], description=text.replace("240x240", "thumb"), **options)
+        tif.write(values[::2, ::2], tile=(64, 64), description=text, subfiletype=0, **options)
+        tif.write(values[:30, :40], description="Aperio label 40x30", subfiletype=1, **options)
+        tif.write(values[:50, :60], description="Aperio macro 60x50", subfiletype=9, **options)
+    with open_source(path, None, {}, tmp_path) as source:
+        assert np.array_equal(whole(source), values)
+        assert len(source.spec.datasets) == 1
+        assert any("not read" in note.lower() for note in source.spec.notes)
 
 
 def test_tiles_that_are_not_stored_are_fill(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,36 @@ def explained_series(
             others = ", ".join(s.name or f"series {s._index}" for s in found[1:])
             notes = (f"Not read: {others} of the slide.",)
             found = found[:1]
-        return [_from_tifffile(pool, path, s, notes, as_components) for s in found]
+        return _stacked([_from_tifffile(pool, path, s, notes, as_components) for s in found])
+
+
+def _stacked(series: list[Series]) -> list[Series]:
+    """Images written one by one into a file, all alike and without names, as one series.
+
+    tifffile's writer gives each its own description when a loop writes the slices of a stack.
+    """
+    first = series[0]
+    alike = all(
+        (s.kind, s.name, s.axes, s.shape, s.keyframe.kind)
+        == ("shaped", "", first.axes, first.shape, first.keyframe.kind)
+        for s in series
+    )
+    if len(series) == 1 or not alike:
+        return series
+    note = (
+        f"The file holds {len(series)} images of one size without saying what they are to each "
+        "other: they were put together. The parameter 'series' picks one."
+    )
+    pages = [page for s in series for page in s.pages]
+    return [
+        replace(
+            first,
+            axes="I" + first.axes,
+            shape=(len(series), *first.shape),
+            pages=pages,
+            notes=(*first.notes, note),
+        )
+    ]
 
 
 def _from_tifffile(

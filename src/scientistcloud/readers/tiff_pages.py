@@ -22,6 +22,8 @@ Span = tuple[int, int]
 """Half-open range of rows or columns."""
 
 _BAND_BYTES = 1 << 20
+# A call to read a part of a row costs about as much as to read this much of it.
+_LONG_ROW_BYTES = 1 << 16
 _JPEG = frozenset({6, 7, 34892, 33007})
 _OLD_JPEG, _NEW_JPEG = 6, 7
 _END_OF_JPEG = b"\xff\xd9"
@@ -195,7 +197,7 @@ class PageReader:
             if not layout.stored.isnative:
                 out.byteswap(inplace=True)
             return
-        if width * 4 < row_bytes and width > 4096:
+        if width * 4 < row_bytes and row_bytes > _LONG_ROW_BYTES:
             step, span, skip = 1, width, columns[0] * pixel
         else:
             step, span, skip = max(1, _BAND_BYTES // row_bytes), row_bytes, 0
