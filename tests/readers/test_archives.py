@@ -7,11 +7,14 @@ import gzip
 import hashlib
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import inflate64
 import numpy as np
 import py7zr
 import pytest
@@ -27,7 +30,7 @@ from scientistcloud.errors import (
 from scientistcloud.readers.archives import UnpackLimits, match, unpack
 from scientistcloud.readers.base import Match
 
-NOISE = np.random.default_rng(4).integers(0, 256, 1_200_000, "u1").tobytes()
+NOISE = np.random.default_rng(4).integers(0, 256, 600_000, "u1").tobytes()
 FILES = {
     "scan/a.raw": NOISE,
     "scan/b.raw": bytes(2_200_000),
@@ -112,6 +115,33 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "tar.xz": compress_tar("tar.xz", lzma.compress),
     "tar.zst": compress_tar("tar.zst", zstd_compress),
 }
+
+
+def deflate64(data: bytes) -> bytes:
+    deflater = inflate64.Deflater()
+    return bytes(deflater.deflate(data) + deflater.flush())
+
+
+@pytest.mark.parametrize(
+    ("method", "compress"), [(9, deflate64), (93, zstd.compress), (95, lzma.compress)]
+)
+def test_methods_that_zipfile_does_not_know(
+    method: int, compress: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    data = NOISE + bytes(3_000_000)
+    path = make_zip(tmp_path / "scan.zip", {"a.raw": compress(data)}, zipfile.ZIP_STORED)
+    archive = bytearray(path.read_bytes())
+    for at, central in ((0, 0), (archive.rindex(b"PK\1\2"), 2)):
+        struct.pack_into("<H", archive, at + 8 + central, method)
+        struct.pack_into("<L", archive, at + 14 + central, zlib.crc32(data))
+        struct.pack_into("<L", archive, at + 22 + central, len(data))
+    path.write_bytes(archive)
+    assert unpacked(run(tmp_path, path)) == {"a.raw": data}
+    struct.pack_into("<L", archive, 14, 0)
+    struct.pack_into("<L", archive, archive.rindex(b"PK\1\2") + 16, 0)
+    path.write_bytes(archive)
+    with pytest.raises(CorruptSource, match=r"scan\.zip/a\.raw"):
+        run(tmp_path, path)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
