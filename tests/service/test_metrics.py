@@ -11,7 +11,7 @@ import structlog
 
 from scientistcloud.errors import CorruptSource
 from scientistcloud.service.metrics import ServiceMetrics
-from scientistcloud.service.surroundings import Outcome
+from scientistcloud.service.outcome import Outcome
 
 
 @pytest.fixture

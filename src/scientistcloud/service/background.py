@@ -14,6 +14,7 @@ from types import FrameType
 
 import pymongo
 import structlog
+from pymongo.errors import PyMongoError
 
 from scientistcloud import __version__
 from scientistcloud.database.connection import connect
@@ -21,9 +22,9 @@ from scientistcloud.datasets.document import Claim, DatasetStatus
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.datasets.watch import watch_queue
-from scientistcloud.errors import BadSettings, DatabaseUnavailable, OutOfSpace
+from scientistcloud.errors import BadSettings, DatabaseUnavailable, MissingLibrary, OutOfSpace
 from scientistcloud.service.admission import Admission
-from scientistcloud.service.children import WarmProcess
+from scientistcloud.service.children import WarmProcess, WarmProcessFailed
 from scientistcloud.service.heartbeat import Heartbeat
 from scientistcloud.service.rescuer import Rescuer
 from scientistcloud.service.supervise import supervise
@@ -117,7 +118,8 @@ class BackgroundService:
             around.store.collection.database, self.owner, version=__version__
         )
         try:
-            around.warm.start()
+            self._start_warm(around)
+            around.metrics.serve(self._settings.metrics_port)
             around.heartbeat.start()
             Rescuer(around, registry).start()
             self._watch(around)
@@ -152,6 +154,14 @@ class BackgroundService:
                 )
         return None
 
+    def _start_warm(self, around: Surroundings) -> None:
+        try:
+            around.warm.start()
+        except WarmProcessFailed as error:
+            raise MissingLibrary(
+                f"The process that converts cannot be started: {error}. Its own words are above."
+            ) from error
+
     def _watch(self, around: Surroundings) -> None:
         """Let a thread wake the dispatcher, and the heartbeat when a held document is edited."""
         thread = threading.Thread(
@@ -169,20 +179,24 @@ class BackgroundService:
             if self._is_paused(around) or not self._slots.acquire(timeout=_OUTAGE_SECONDS):
                 continue
             self._wake.clear()
+            claim = None
             try:
                 claim = around.store.claim()
+                if claim is None and drain and self._is_drained(around):
+                    return
+                sleep_seconds = 0.0 if claim else self._sleep_seconds(around, drain=drain)
             except DatabaseUnavailable as error:
                 log.warning("Cannot look into the queue", reason=error.message)
-                self._slots.release()
-                self._stopping.wait(_OUTAGE_SECONDS)
-                continue
+                sleep_seconds = _OUTAGE_SECONDS
+            except PyMongoError:
+                # The server answers, but refuses: an operator may be at it.
+                log.exception("Cannot look into the queue")
+                sleep_seconds = _OUTAGE_SECONDS
             if claim is not None:
                 self._start(claim, around)
                 continue
             self._slots.release()
-            if drain and self._is_drained(around):
-                return
-            self._wake.wait(self._sleep_seconds(around, drain=drain))
+            self._wake.wait(sleep_seconds)
 
     def _is_paused(self, around: Surroundings) -> bool:
         """Wait a little while this host cannot take anything on, and say so."""
@@ -206,7 +220,8 @@ class BackgroundService:
 
     def _carry_out(self, claim: Claim, around: Surroundings) -> None:
         try:
-            supervise(claim, around)
+            with around.metrics.attempt():
+                supervise(claim, around)
         except Exception:
             # A bug of ours: the lease runs out by itself, so the dataset is not lost by it.
             log.exception(f"The attempt on dataset {claim.uuid} was given up", dataset=claim.uuid)
@@ -225,10 +240,7 @@ class BackgroundService:
     def _sleep_seconds(self, around: Surroundings, *, drain: bool) -> float:
         """Until the next waiting dataset is due, but no longer than a missed wake-up may cost."""
         longest = _DRAIN_LOOK_SECONDS if drain else _LONGEST_SLEEP_SECONDS
-        try:
-            due = around.store.next_due_seconds()
-        except DatabaseUnavailable:
-            return _OUTAGE_SECONDS
+        due = around.store.next_due_seconds()
         return longest if due is None else min(longest, max(due, 0.01))
 
     def _shut_down(self, around: Surroundings, registry: ServiceRegistry) -> None:
@@ -241,6 +253,7 @@ class BackgroundService:
             thread.join(max(0.0, deadline - time.monotonic()))
         around.warm.stop(timeout_seconds=0.5)
         around.heartbeat.stop()
+        around.metrics.stop()
         try:
             with pymongo.timeout(_OUTAGE_SECONDS):
                 registry.leave()

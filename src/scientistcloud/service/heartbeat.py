@@ -68,7 +68,8 @@ class Heartbeat:
     def stop(self) -> None:
         self._stop.set()
         self._wake.set()
-        self._thread.join(timeout=2.0)
+        if self._thread.is_alive():
+            self._thread.join(timeout=2.0)
 
     def hold(self, claim: Claim) -> Lease:
         lease = Lease(claim)
@@ -144,3 +145,6 @@ class Heartbeat:
             self.renew(lease)
         except DatabaseUnavailable as error:
             log.warning("Cannot renew a lease now", dataset=lease.claim.uuid, reason=error.message)
+        except Exception:
+            # A bug, or a server that refuses: the other leases must not be lost by it.
+            log.exception("Cannot renew a lease", dataset=lease.claim.uuid)

@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 
 from scientistcloud import __version__
-from scientistcloud.service.surroundings import Outcome
+from scientistcloud.service.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 

@@ -41,6 +41,9 @@ class Rescuer:
                     duty()
                 except DatabaseUnavailable as error:
                     log.warning("MongoDB cannot be reached", reason=error.message)
+                except Exception:
+                    # A bug, or a server that refuses: the other duty must not suffer.
+                    log.exception("A duty of the rescuer failed")
             self._around.stopping.wait(self._interval_seconds * random.uniform(0.8, 1.2))
 
     def _report(self) -> None:

@@ -18,7 +18,8 @@ from scientistcloud.errors import (
     DeploymentError,
     OutOfSpace,
 )
-from scientistcloud.service.surroundings import Outcome, Surroundings
+from scientistcloud.service.outcome import Outcome
+from scientistcloud.service.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ def settle(claim: Claim, outcome: Outcome, around: Surroundings) -> bool:
     While the service is stopping, an unreachable MongoDB is given up on after two seconds: the
     lease runs out by itself, and a finished result is adopted by the next owner.
     """
+    around.metrics.settled(outcome)
     transition = _transition(claim, outcome, around)
     gave_up_at = None
     while True:

@@ -35,8 +35,9 @@ from scientistcloud.service.admission import Needs
 from scientistcloud.service.channel import ChannelClosed, Message
 from scientistcloud.service.children import Child, WarmProcessFailed
 from scientistcloud.service.heartbeat import Lease
+from scientistcloud.service.outcome import Outcome
 from scientistcloud.service.settle import settle
-from scientistcloud.service.surroundings import Outcome, Surroundings
+from scientistcloud.service.surroundings import Surroundings
 from scientistcloud.settings import Settings
 
 log = structlog.get_logger(__name__)

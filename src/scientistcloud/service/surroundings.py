@@ -1,25 +1,16 @@
-"""What the attempts of one service share, and what an attempt comes to."""
+"""What the attempts of one service share."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Any
 
 from scientistcloud.datasets.store import DatasetStore
-from scientistcloud.errors import ConversionError
 from scientistcloud.service.admission import Admission
 from scientistcloud.service.children import WarmProcess
 from scientistcloud.service.heartbeat import Heartbeat
+from scientistcloud.service.metrics import ServiceMetrics
 from scientistcloud.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an attempt came to: a result, an error, or (with neither) it was stopped."""
-
-    result: dict[str, Any] | None = None
-    error: ConversionError | None = None
 
 
 @dataclass(slots=True)
@@ -41,3 +32,4 @@ class Surroundings:
     admission: Admission
     stopping: threading.Event = field(default_factory=threading.Event)
     faults: dict[str, str] = field(default_factory=dict)
+    metrics: ServiceMetrics = field(default_factory=ServiceMetrics)
