@@ -101,6 +101,45 @@ def test_times(tmp_path: Path) -> None:
         assert source.spec.datasets[0].times == (0.0, 0.5, 1.0)
 
 
+@pytest.mark.parametrize(
+    "along", ['Type="lifetime" Start="0" End="300" Step="100"', 'Type="lifetime">{}</ModuloAlongT']
+)
+def test_axes_that_are_split(along: str, tmp_path: Path) -> None:
+    """Lifetimes are counted along T (the 6D extension of OME-TIFF)."""
+    values = noise((8, 20, 30), "u2")
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, values, ome=True, metadata={"axes": "TYX"}, photometric="minisblack")
+    labels = "<Label>a</Label>" * 4
+    element = f"<ModuloAlongT {along.format(labels)}" + ("/>" if "{" not in along else ">")
+    annotation = (
+        '<StructuredAnnotations><XMLAnnotation ID="Annotation:9" '
+        'Namespace="openmicroscopy.org/omero/dimension/modulo"><Value><Modulo>'
+        f"{element}</Modulo></Value></XMLAnnotation></StructuredAnnotations>"
+    )
+    text = tifffile.tiffcomment(path)
+    text = text.replace("</Image>", '<AnnotationRef ID="Annotation:9"/></Image>' + annotation)
+    tifffile.imwrite(path, values, description=text, metadata=None, photometric="minisblack")
+    expected = tifffile.imread(path)
+    assert expected.shape == (2, 4, 20, 30)
+    with open_source(path, None, {}, tmp_path) as source:
+        dataset = source.spec.datasets[0]
+        assert [f.name for f in dataset.fields] == [f"lifetime {i}" for i in range(4)]
+        for t in range(2):
+            for i, field in enumerate(dataset.fields):
+                found = read_box(source, field, t, Box.of_shape(dataset.shape))
+                assert np.array_equal(found, expected[t, i])
+
+
+def test_xml_that_does_not_fit_the_pages(tmp_path: Path) -> None:
+    values = noise((20, 30, 3), "u1")
+    sizes = {"X": 30, "Y": 20, "Z": 1, "C": 3, "T": 1}
+    text = HEAD.format(uuid=urn(1)) + pixels(sizes, "XYZCT", '<TiffData IFD="0" PlaneCount="3"/>')
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, values, description=text, metadata=None, photometric="rgb")
+    with open_source(path, None, {}, tmp_path) as source:
+        assert np.array_equal(read_all(source)[0], values)
+
+
 def test_renamed_files_are_found_by_their_uuid(tmp_path: Path) -> None:
     values = noise((2, 3, 20, 30), "u2")
     write_set(tmp_path / "up", values)

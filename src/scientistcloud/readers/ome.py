@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from scientistcloud.errors import CorruptSource
 
 _MICROMETRE = {"µm", "\u03bcm", "um", "micron", "micrometer", "micrometre"}
+_LETTERS = {"angle": "A", "phase": "P", "tile": "R", "lifetime": "H", "lambda": "E"}
 _MAX_PLANES = 10_000_000
+
+Split = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,11 @@ class OmeImage:
     Attributes
     ----------
     axes, shape : str, tuple of int
-        Of Z, C and T, slowest first; C counts channels, not samples.
+        Of Z, C and T, slowest first; C counts channels, not samples. One of them may be split: A
+        angle, P phase, R tile, H lifetime, E wavelength or Q other follow the axis that they are
+        counted along (the 6D extension of OME-TIFF, ModuloAlong).
+    samples : int
+        Samples of a pixel, 3 for RGB.
     size : tuple of int
         Rows and columns.
     spacing : dict
@@ -59,6 +66,7 @@ class OmeImage:
     axes: str
     shape: tuple[int, ...]
     size: tuple[int, int]
+    samples: int
     runs: tuple[PlaneRun, ...]
     channels: tuple[str, ...]
     spacing: dict[str, tuple[float, str]]
@@ -105,14 +113,15 @@ def parse_ome(text: str, name: str) -> OmeDocument:
         )
     try:
         root = ElementTree.fromstring(text)
-        images = tuple(_image(e) for e in _children(root, "Image"))
+        splits = dict(_splits(root))
+        images = tuple(_image(e, splits) for e in _children(root, "Image"))
         companion = next((e.get("MetadataFile", "") for e in _children(root, "BinaryOnly")), "")
         return OmeDocument(root.get("UUID", ""), images, companion)
     except (ElementTree.ParseError, KeyError, ValueError, IndexError, OverflowError) as error:
         raise CorruptSource(f"The OME-XML of {name} cannot be understood: {error}.") from error
 
 
-def _image(element: ElementTree.Element) -> OmeImage:
+def _image(element: ElementTree.Element, splits: Mapping[str, Split]) -> OmeImage:
     pixels = next(_children(element, "Pixels"), None)
     if pixels is None:
         raise ValueError("an Image has no Pixels")
@@ -127,15 +136,51 @@ def _image(element: ElementTree.Element) -> OmeImage:
     if min(shape) < 1 or math.prod(shape) > _MAX_PLANES:
         raise ValueError(f"it claims {shape} planes")
     names = tuple(c.get("Name") or c.get("Fluor") or "" for c in channels)
+    references = [r.get("ID", "") for r in element.iter() if _tag(r) == "AnnotationRef"]
+    split_axes, split_shape = _split(axes, shape, [splits[r] for r in references if r in splits])
     return OmeImage(
         element.get("Name", ""),
-        axes,
-        shape,
+        split_axes,
+        split_shape,
         (sizes["Y"], sizes["X"]),
+        samples,
         tuple(_runs(pixels, axes, shape)),
-        names if len(names) == sizes["C"] else (),
+        names if len(names) == sizes["C"] and split_axes == axes else (),
         dict(_spacing(pixels)),
     )
+
+
+def _splits(root: ElementTree.Element) -> Iterator[tuple[str, Split]]:
+    """For each annotation that splits an axis: that axis, the letter of the new one, its length."""
+    for annotation in root.iter():
+        if not annotation.get("Namespace", "").endswith("modulo"):
+            continue
+        for along in annotation.iter():
+            axis = _tag(along).removeprefix("ModuloAlong")
+            if axis not in ("Z", "T", "C"):
+                continue
+            length = sum(_tag(child) == "Label" for child in along)
+            if "Start" in along.attrib:
+                start, end = float(along.attrib["Start"]), float(along.attrib["End"])
+                length = round((end - start) / float(along.get("Step", 1))) + 1
+            yield annotation.get("ID", ""), (axis, _LETTERS.get(along.get("Type", ""), "Q"), length)
+
+
+def _split(
+    axes: str, shape: tuple[int, ...], splits: Sequence[Split]
+) -> tuple[str, tuple[int, ...]]:
+    for axis, letter, length in splits:
+        i = axes.find(axis)
+        if i < 0 or length < 1 or shape[i] % length:
+            continue
+        rest = shape[i] // length
+        axes = axes[: i + 1] + letter + axes[i + 1 :]
+        shape = (*shape[:i], rest, length, *shape[i + 1 :])
+    return axes, shape
+
+
+def _tag(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
 def _runs(pixels: ElementTree.Element, axes: str, shape: tuple[int, ...]) -> Iterator[PlaneRun]:
@@ -180,5 +225,5 @@ def _spacing(pixels: ElementTree.Element) -> Iterator[tuple[str, tuple[float, st
 def _children(element: ElementTree.Element, tag: str) -> Iterator[ElementTree.Element]:
     """Children called `tag`, whatever the version of the schema in their namespace."""
     for child in element:
-        if isinstance(child.tag, str) and child.tag.rpartition("}")[2] == tag:
+        if _tag(child) == tag:
             yield child

@@ -28,8 +28,9 @@ from scientistcloud.readers.base import Choice
 
 _UNSAID = "IQ"
 _NAMES = {
-    "C": "channel", "A": "angle", "E": "wavelength", "F": "phase", "H": "lifetime", "P": "plane",
-    "R": "position", "V": "event", "L": "exposure", "M": "mosaic", "I": "page", "Q": "other",
+    "C": "channel", "A": "angle", "E": "wavelength", "P": "phase", "H": "lifetime", "J": "column",
+    "K": "row", "R": "position", "V": "event", "L": "exposure", "M": "mosaic", "I": "page",
+    "Q": "other",
 }  # fmt: skip
 _MAX_FIELDS = 4096
 

@@ -149,7 +149,8 @@ class _Assembly:
                 pages[run.first + i] = page
         if keyframe is None:
             return None
-        if keyframe.format.shape[1] != 1 or keyframe.format.shape[2:4] != image.size:
+        separate, depth, height, width, interleaved = keyframe.format.shape
+        if (depth, (height, width), separate * interleaved) != (1, image.size, image.samples):
             return None
         return Series(
             self._files[next(iter(self._chains))], "ome", image.axes, image.shape, keyframe,
