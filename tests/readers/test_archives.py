@@ -262,6 +262,16 @@ def test_name_without_content_is_only_a_possibility(tmp_path: Path) -> None:
         run(tmp_path, path)
 
 
+def test_file_that_a_browser_decompressed_keeps_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "brain.nii.gz"
+    path.write_bytes(NOISE)
+    assert unpacked(run(tmp_path, path)) == {"brain.nii": NOISE}
+    path = tmp_path / "brain.tar.gz"
+    path.write_bytes(NOISE)
+    with pytest.raises(CorruptSource, match=r"brain\.tar\.gz"):
+        run(tmp_path, path)
+
+
 def test_archive_without_data_is_empty(tmp_path: Path) -> None:
     with pytest.raises(SourceEmpty, match=r"none\.zip"):
         run(tmp_path, make_zip(tmp_path / "none.zip", {"empty.tif": b"", ".DS_Store": b"x"}))

@@ -7,7 +7,13 @@ from pathlib import Path, PurePath
 
 from scientistcloud.errors import CorruptSource
 from scientistcloud.readers.base import Match
-from scientistcloud.readers.compression import BlockStream, compression_of, decompress, file_blocks
+from scientistcloud.readers.compression import (
+    MAGIC,
+    BlockStream,
+    compression_of,
+    decompress,
+    file_blocks,
+)
 
 _HEAD_BYTES = 4096
 _SUFFIXES = {
@@ -104,6 +110,13 @@ def holds_tar(path: Path, kind: str) -> bool:
 def is_container(path: Path, head: bytes) -> bool:
     kind = kind_of(head)
     return kind in ("zip", "7z", "tar", "rar") or (kind is not None and holds_tar(path, kind))
+
+
+def promises_single(path: Path) -> bool:
+    """Whether the name is that of a single compressed file, and not of an archive."""
+    suffix = path.suffix.lower()
+    tar = suffix in _TAR_SUFFIXES or PurePath(path.stem).suffix.lower() == ".tar"
+    return _SUFFIXES.get(suffix) in MAGIC and not tar
 
 
 def plain_name(path: Path) -> str:

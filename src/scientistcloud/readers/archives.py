@@ -26,12 +26,14 @@ from scientistcloud.errors import (
     UnrecognizedFormat,
     UnsafeArchive,
 )
+from scientistcloud.readers.archive_folders import inner_folder, is_inside_zarr, unused
 from scientistcloud.readers.archive_kinds import (
     holds_tar,
     is_container,
     kind_of,
     match,
     plain_name,
+    promises_single,
     read_head,
 )
 from scientistcloud.readers.archive_members import (
@@ -48,6 +50,8 @@ from scientistcloud.readers.compression import decompress, file_blocks
 __all__ = ["UnpackLimits", "match", "unpack"]
 
 
+_PLAIN = "plain"
+"""Browsers decompress what they fetch and keep the name: the file's own reader judges it."""
 _LOOK_BYTES = 8 << 20
 _RESERVE_BYTES = 1 << 30
 
@@ -111,12 +115,12 @@ def unpack(
             name = path.relative_to(base)
             target = folder / name.parent
             if len(archives) > 1 and is_container(path, read_head(path)):
-                target = _unused(target / plain_name(path))
+                target = unused(target / plain_name(path))
             work.unpack(path, name.as_posix(), target)
             work.unpack_nested(target, name.as_posix())
         if not any(path.is_file() and path.stat().st_size for path in folder.rglob("*")):
             raise SourceEmpty(f"{', '.join(p.name for p in archives[:3])}: no data inside.")
-        return _inner_folder(folder)
+        return inner_folder(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -154,6 +158,8 @@ class _Unpacking:
     def _unpack(self, path: Path, name: str, target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         kind = kind_of(read_head(path))
+        if kind is None and promises_single(path):
+            kind = _PLAIN
         if kind is None:
             raise CorruptSource(f"{name} is not the archive that its name promises.")
         if kind == "rar":
@@ -174,6 +180,8 @@ class _Unpacking:
 
     def _members_of(self, kind: str, path: Path, name: str) -> Iterator[Member]:
         most = self._limits.members - self._members
+        if kind == _PLAIN:
+            return iter([Member(plain_name(path), False, file_blocks(path))])
         if kind == "zip":
             return zip_members(path, name, most)
         if kind == "7z":
@@ -239,7 +247,7 @@ class _Unpacking:
         """Unpack the archives in `folder` beside themselves and remove them; one level, no more."""
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             head = read_head(path)
-            if match(path, head) is not Match.CERTAIN or _is_inside_zarr(path, folder):
+            if match(path, head) is not Match.CERTAIN or is_inside_zarr(path, folder):
                 continue
             inner = f"{name}/{path.relative_to(folder).as_posix()}"
             container = is_container(path, head)
@@ -248,7 +256,7 @@ class _Unpacking:
                     f"{inner} is an archive in an archive in an archive.",
                     remedy="Pack the files themselves into one archive.",
                 )
-            target = _unused(path.parent / plain_name(path)) if container else path.parent
+            target = unused(path.parent / plain_name(path)) if container else path.parent
             self.unpack(path, inner, target)
             path.unlink()
             if container:
@@ -266,30 +274,3 @@ def _storage_error(error: OSError | MemoryError, name: str) -> ConversionError:
     if code is None:
         return CorruptSource(f"{name} is damaged or incomplete ({shown(str(error), 200)}).")
     return StorageUnavailable(f"{name} cannot be unpacked: {os.strerror(code)}.")
-
-
-def _unused(path: Path) -> Path:
-    """`path`, or with a number behind it where something has that name already."""
-    for number in range(2, 1000):
-        if not path.exists():
-            return path
-        path = path.with_name(f"{path.name}-{number}")
-    return path
-
-
-def _is_inside_zarr(path: Path, root: Path) -> bool:
-    """Chunks of Zarr arrays may look like compressed files; they are none of ours."""
-    folders = [folder for folder in path.parents if folder.is_relative_to(root)]
-    return any(_is_zarr(folder) for folder in folders)
-
-
-def _is_zarr(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))
-
-
-def _inner_folder(folder: Path) -> Path:
-    while True:
-        entries = list(folder.iterdir())
-        if len(entries) != 1 or not entries[0].is_dir() or _is_zarr(entries[0]):
-            return folder
-        folder = entries[0]
