@@ -17,7 +17,7 @@ from scientistcloud.errors import ResourceLimit, UnsupportedLayout
 from scientistcloud.idx.layout import IdxLayout
 from scientistcloud.readers.base import DatasetSpec, SourceSpec
 
-SMALLEST_LIMIT_BYTES = 96 << 20
+SMALLEST_LIMIT_BYTES = 96_000_000
 RESERVE_BYTES = 6 << 20
 """For what a running conversion holds beside its buffers: tables, threads, small objects."""
 
@@ -110,9 +110,9 @@ def plan_conversion(
     if limit < SMALLEST_LIMIT_BYTES:
         raise ResourceLimit(
             f"The memory limit of {mebibytes(limit)} is too small: at least "
-            f"{mebibytes(SMALLEST_LIMIT_BYTES)} are needed for any conversion.",
+            f"{SMALLEST_LIMIT_BYTES // 1_000_000} MB are needed for any conversion.",
             remedy=f"Set the memory limit (CONVERSION_MEMORY_LIMIT, --memory-limit) to "
-            f"{mebibytes(SMALLEST_LIMIT_BYTES)} or more.",
+            f"{SMALLEST_LIMIT_BYTES // 1_000_000} MB or more.",
         )
     # What the interpreter and its libraries take is no reason to refuse a limit that is allowed.
     budget = max(MIN_BUDGET_BYTES, limit - base_bytes - RESERVE_BYTES)

@@ -19,7 +19,8 @@ from scientistcloud.errors import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
 
-_TICK_SECONDS = 1.0
+_TICK_SECONDS = 0.25
+_SHOW_SECONDS = 0.5
 _LONG_AGO = float("-inf")
 _PHASES = {"reading": "Reading the input", "copying": "Converting", "verifying": "Verifying"}
 
@@ -138,7 +139,7 @@ class Heartbeat:
         if lease.lost.is_set():
             return False
         shown = lease.progress == lease.shown
-        return age_seconds >= self._renew_seconds or (not shown and age_seconds >= _TICK_SECONDS)
+        return age_seconds >= self._renew_seconds or (not shown and age_seconds >= _SHOW_SECONDS)
 
     def _try_renew(self, lease: Lease) -> None:
         try:
