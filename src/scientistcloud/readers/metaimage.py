@@ -18,8 +18,8 @@ from scientistcloud.readers.archive_names import shown
 from scientistcloud.readers.attributes import json_attributes
 from scientistcloud.readers.base import Axis, Choice, Match, Selection, Source
 from scientistcloud.readers.compression import MAGIC, decompress, file_blocks
+from scientistcloud.readers.data_file_names import numbered_names
 from scientistcloud.readers.listing import read_head
-from scientistcloud.readers.nrrd_header import numbered_names
 from scientistcloud.readers.raw_grid import StoredAxis, Volume, make_volume, spread_over_files
 from scientistcloud.readers.sample_text import from_ascii
 from scientistcloud.readers.scratch_pool import ScratchPool

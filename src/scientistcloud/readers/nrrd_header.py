@@ -11,12 +11,12 @@ import numpy as np
 from scientistcloud.errors import CorruptSource, UnsupportedDtype, UnsupportedLayout
 from scientistcloud.readers.archive_names import shown
 from scientistcloud.readers.base import Axis
+from scientistcloud.readers.data_file_names import MAX_FILES, numbered_names
 from scientistcloud.readers.raw_grid import MAX_COMPONENTS, Role
 
 MAGIC = b"NRRD000"
 MAX_HEADER_BYTES = 8 << 20
 _MAX_AXES = 16
-_MAX_FILES = 100_000
 
 _TYPES = {
     "i1": "signed char, int8, int8_t",
@@ -45,7 +45,6 @@ _ENCODINGS = {
 }
 _SPACE_KINDS = frozenset({"domain", "space"})
 _LOOSE_KINDS = frozenset({"list", "point", "stub", "scalar", "???", "none", ""})
-_PATTERN = re.compile(r"^(?P<name>.*%0?\d{0,2}d.*?)\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)(?:\s+(\d+))?$")
 _NUMBER = re.compile(r"[-+]?(?:nan|inf|[\d.]+(?:e[-+]?\d+)?)", re.I)
 
 
@@ -194,29 +193,8 @@ def _files(fields: dict[str, str], text: str, name: str) -> tuple[str, ...]:
         start = next(
             i for i, l in enumerate(lines) if l.lower().replace(" ", "").startswith("datafile:")
         )
-        return tuple(l.strip() for l in lines[start + 1 : start + 1 + _MAX_FILES] if l.strip())
+        return tuple(l.strip() for l in lines[start + 1 : start + 1 + MAX_FILES] if l.strip())
     return numbered_names(written, name)
-
-
-def numbered_names(written: str, name: str) -> tuple[str, ...]:
-    """The files that ``name%03d.raw first last step`` stands for; `written` itself if it is none.
-
-    Raises
-    ------
-    CorruptSource
-        The numbers or the pattern cannot be.
-    """
-    pattern = _PATTERN.match(written)
-    if pattern is None:
-        return (written,)
-    first, last, step = (int(pattern[i]) for i in (2, 3, 4))
-    if step == 0 or (last - first) * step < 0 or abs((last - first) // step) >= _MAX_FILES:
-        raise CorruptSource(f"{name} names its data files by numbers that cannot be.")
-    numbers = range(first, last + (1 if step > 0 else -1), step)
-    template = pattern["name"]
-    if template.count("%") != 1:
-        raise CorruptSource(f"{name} names its data files by a pattern that cannot be.")
-    return tuple(template % n for n in numbers)
 
 
 def _roles(fields: dict[str, str], sizes: tuple[int, ...], name: str) -> tuple[Role, ...]:
