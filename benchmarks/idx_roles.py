@@ -126,7 +126,7 @@ def gathered(data: NDArray[Any], block: Any, shape: tuple[int, ...], count: int)
             target[..., c] = view[..., c]
     else:
         target[...] = view
-    return samples.data.cast("B")
+    return samples.data
 
 
 def queries(dims: tuple[int, ...]) -> Iterator[tuple[str, list[Any], int]]:

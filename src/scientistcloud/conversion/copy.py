@@ -23,6 +23,7 @@ from scientistcloud.conversion.plan import DatasetPlan
 from scientistcloud.conversion.spill import Spill
 from scientistcloud.grid import Box, Shape
 from scientistcloud.idx.cascade import Stage
+from scientistcloud.idx.gather import gather
 from scientistcloud.idx.writer import IdxWriter
 from scientistcloud.readers.base import Concurrency, FieldSpec, Source
 
@@ -249,7 +250,7 @@ class Copy:
             )
         if parent is not None:
             carried = parent.samples[parent.stage.within(cell, parent.box)]
-            np.copyto(carried, samples[stage.carried()])
+            gather(carried, samples[stage.carried()])
         elif self._takes is not None:
             self._takes.take(plan, brick.timestep, cell, samples[stage.carried()])
         if stage.cut == stage.layout.bitmask.length:

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from scientistcloud.grid import Shape
 from scientistcloud.idx.block_store import ArcoFiles, BlockFiles, BlockStore
 from scientistcloud.idx.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, crc32
+from scientistcloud.idx.gather import gather
 from scientistcloud.idx.header import IdxHeader, format_header
 from scientistcloud.idx.layout import IdxLayout
 from scientistcloud.idx.manifest import MANIFEST_NAME, FileSum, ManifestWriter
 from scientistcloud.idx.ranges import Limits, Ranges, finite_limits
 from scientistcloud.idx.storage import sync_folder, write_all, writing
-
-_FEW_COMPONENTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +132,21 @@ class IdxWriter:
         else:
             whole.fill(0)
             inside = whole[tuple(slice(0, n) for n in samples.shape)]
-        _gather(inside, samples)
+        gather(inside, samples)
         limits = finite_limits(np.ascontiguousarray(inside), spec.components)
         if limits is not None:
             self._ranges.extend(field, limits)
             # Block 0 is always there, so that every timestep has a file.
             if block and not any(map(any, limits)) and _is_zero(whole):
                 return
-        self._put(timestep, field, block, whole.data.cast("B"))
+        self._put(timestep, field, block, whole.data)
 
     def _put(self, timestep: int, field: int, block: int, samples: memoryview) -> None:
         payload, flags = self._codec.encode(samples), self._codec.flag
-        if not self.layout.arco and len(payload) > MAX_STORED_RATIO * len(samples):
-            payload, flags = samples, RAW
+        if payload is samples or (
+            not self.layout.arco and len(payload) > MAX_STORED_RATIO * samples.nbytes
+        ):
+            payload, flags = samples.cast("B"), RAW
         self._store.store(timestep, field, block, payload, flags | ROW_MAJOR)
         with writing():
             self._manifest.record(timestep, field, block, len(payload), crc32(payload))
@@ -198,24 +199,6 @@ class IdxWriter:
     ) -> None:
         self._store.abandon()
         self._manifest.close()
-
-
-def _gather(out: NDArray[Any], samples: NDArray[Any]) -> None:
-    """Copy; component by component where a sample's neighbours in memory are others' samples.
-
-    NumPy copies rows of 3 bytes one at a time, but a strided column at several GB/s.
-    """
-    components = samples.shape[-1]
-    if (
-        samples.ndim > 1
-        and components <= _FEW_COMPONENTS
-        and samples.strides[-1] == samples.itemsize
-        and samples.strides[-2] > components * samples.itemsize
-    ):
-        for c in range(components):
-            out[..., c] = samples[..., c]
-    else:
-        np.copyto(out, samples)
 
 
 def _is_zero(samples: NDArray[Any]) -> bool:
