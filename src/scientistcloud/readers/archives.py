@@ -109,21 +109,26 @@ def unpack(
     folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=scratch))
     try:
         packed_bytes = sum(path.stat().st_size for path in archives)
-        work = _Unpacking(limits, packed_bytes, scratch, stop)
-        base = Path(os.path.commonpath([path.parent for path in archives]))
-        for path in archives:
-            name = path.relative_to(base)
-            target = folder / name.parent
-            if len(archives) > 1 and is_container(path, read_head(path)):
-                target = unused(target / plain_name(path))
-            work.unpack(path, name.as_posix(), target)
-            work.unpack_nested(target, name.as_posix())
+        _unpack_all(archives, folder, _Unpacking(limits, packed_bytes, scratch, stop))
         if not any(path.is_file() and path.stat().st_size for path in folder.rglob("*")):
             raise SourceEmpty(f"{', '.join(p.name for p in archives[:3])}: no data inside.")
         return inner_folder(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _unpack_all(archives: Sequence[Path], folder: Path, work: _Unpacking) -> None:
+    base = Path(os.path.commonpath([path.parent for path in archives]))
+    for path in archives:
+        name = path.relative_to(base)
+        target = folder / name.parent
+        container = is_container(path, read_head(path))
+        if container and len(archives) > 1:
+            target = unused(target / plain_name(path))
+        work.unpack(path, name.as_posix(), target)
+        if container:
+            work.unpack_nested(target, name.as_posix())
 
 
 class _Unpacking:

@@ -106,13 +106,7 @@ def parse_header(head: bytes, name: str) -> NiftiHeader:
     UnsupportedDtype, UnsupportedLayout
         It describes something that is no grid of numbers.
     """
-    if len(head) < 4:
-        raise CorruptSource(f"{name} is too short for a NIfTI header.")
-    layout = NIFTI2 if 540 in (int.from_bytes(head[:4], o) for o in ("little", "big")) else NIFTI1
-    order: Literal["<", ">"] = "<" if int.from_bytes(head[:4], "little") in (348, 540) else ">"
-    if len(head) < layout.itemsize:
-        raise CorruptSource(f"{name} is cut short within its header.")
-    record = np.frombuffer(head, layout.newbyteorder(order), 1)[0]
+    layout, order, record = _record(head, name)
     magic = bytes(record["magic"])[:3].decode("latin-1")
     kind = {"n": "NIfTI-2" if layout is NIFTI2 else "NIfTI-1"}.get(magic[:1], _ANALYZE_MAGIC)
     rank = int(record["dim"][0])
@@ -143,6 +137,17 @@ def parse_header(head: bytes, name: str) -> NiftiHeader:
         is_pair=is_pair,
         attributes={key: json_value(record[key]) for key in layout.names or ()},
     )
+
+
+def _record(head: bytes, name: str) -> tuple[np.dtype[Any], str, Any]:
+    """Layout and byte order, told by the size of the header at its begin, and its fields."""
+    if len(head) < 4:
+        raise CorruptSource(f"{name} is too short for a NIfTI header.")
+    layout = NIFTI2 if 540 in (int.from_bytes(head[:4], o) for o in ("little", "big")) else NIFTI1
+    order: Literal["<", ">"] = "<" if int.from_bytes(head[:4], "little") in (348, 540) else ">"
+    if len(head) < layout.itemsize:
+        raise CorruptSource(f"{name} is cut short within its header.")
+    return layout, order, np.frombuffer(head, layout.newbyteorder(order), 1)[0]
 
 
 def _sample(code: int, order: str, name: str) -> tuple[np.dtype[Any], int]:

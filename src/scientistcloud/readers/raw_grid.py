@@ -91,9 +91,7 @@ def make_volume(
     stored: Sequence[StoredAxis],
     *,
     scale: Scale | None = None,
-    field_name: str = "data",
     units: str | None = None,
-    fill_value: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     choices: tuple[Choice, ...] = (),
     notes: tuple[str, ...] = (),
@@ -111,7 +109,6 @@ def make_volume(
         raise CorruptSource(f"{name} describes an array with an axis of length 0.")
     stored = [replace(a, axis=_finite(a.axis)) for a in stored]
     space, times = _space_and_time([a for a in stored if a.role != "component"], name)
-    components = [a for a in stored if a.role == "component" and a.length > 1]
     if scale is not None and scale.is_identity:
         scale = None
     array = RawArray(
@@ -120,22 +117,13 @@ def make_volume(
         np.dtype("u1") if dtype.kind == "b" else dtype,
         tuple(a.length for a in space),
         tuple(a.stride for a in space),
-        *_linear(components, name),
+        *_linear([a for a in stored if a.role == "component" and a.length > 1], name),
         *_linear(times, name),
         scale=scale,
     )
     if array.timesteps > MAX_TIMESTEPS:
         raise UnsupportedLayout(f"{name} would become {array.timesteps:,} timesteps.")
-    spec = FieldSpec(
-        "data",
-        field_name,
-        sample_dtype(dtype, scale, name),
-        (1,) * len(space),
-        working_bytes=array.working_bytes,
-        units=units,
-        fill_value=fill_value,
-    )
-    fields = split_components(spec, array, name)
+    fields = split_components(_field(array, sample_dtype(dtype, scale, name), units), array, name)
     return Volume(
         PurePosixPath(name).with_suffix("").as_posix(),
         array.shape,
@@ -149,6 +137,11 @@ def make_volume(
         choices,
         notes,
     )
+
+
+def _field(array: RawArray, dtype: np.dtype[Any], units: str | None) -> FieldSpec:
+    chunks = (1,) * len(array.shape)
+    return FieldSpec("data", "data", dtype, chunks, working_bytes=array.working_bytes, units=units)
 
 
 def _finite(axis: Axis) -> Axis:
