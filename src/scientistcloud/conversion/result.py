@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,8 +78,7 @@ class Usage:
 
     def resident_bytes(self) -> int:
         """Resident memory now."""
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize()
+        return _status_bytes("VmRSS:")
 
     def result(
         self,
@@ -96,7 +94,7 @@ class Usage:
             bytes_out=bytes_out,
             seconds=time.monotonic() - self._clock,
             cpu_seconds=time.process_time() - self._cpu,
-            peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            peak_rss_bytes=_status_bytes("VmHWM:"),
             verification=verification,
         )
 
@@ -136,6 +134,12 @@ def describe_outputs(
         ]
         outputs.append(record.describe_dataset(spec, fields))
     return outputs
+
+
+def _status_bytes(key: str) -> int:
+    """A size that the kernel tells of this process (getrusage's also counts its parent's)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
 
 def _summary(output: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from scientistcloud.conversion.publish import (
 from scientistcloud.conversion.record import ConversionLog, InputFile
 from scientistcloud.conversion.result import ConversionResult, Meter, Usage, describe_outputs
 from scientistcloud.conversion.verify import verify_dataset
-from scientistcloud.errors import SourceChanged, Stopped
+from scientistcloud.errors import CorruptSource, SourceChanged, Stopped
 from scientistcloud.idx.header import IdxHeader
 from scientistcloud.idx.manifest import MANIFEST_NAME, amend_manifest, sum_file
 from scientistcloud.idx.reader import IdxReader
@@ -126,9 +126,26 @@ class _Conversion:
             if adopted is not None:
                 self._log.write("Adopted the result that this request had already published.")
                 return adopted
+        try:
+            result = self._convert(listing, fingerprint, request)
+        except CorruptSource as error:
+            if scan(self._root).fingerprint() != fingerprint:
+                raise SourceChanged from error
+            raise
+        self._publish()
+        return result
+
+    def _convert(
+        self, listing: Listing, fingerprint: str, request: Request | None
+    ) -> ConversionResult:
+        """Make, verify and record everything, up to the commit."""
         options = self._options
         with open_source(
-            self._root, options.sensor, options.parameters, self._publication.scratch
+            self._root,
+            options.sensor,
+            options.parameters,
+            self._publication.scratch,
+            stop=self._hooks.stop,
         ) as source:
             plan = self._plan(source, listing)
             making = Making(
@@ -140,9 +157,7 @@ class _Conversion:
             inputs = self._inputs(listing)
             if scan(self._root).fingerprint() != fingerprint:
                 raise SourceChanged
-            result = self._record(source, inputs, request, fingerprint)
-        self._publish(plan)
-        return result
+            return self._record(source, inputs, request, fingerprint)
 
     def _disk_bytes(self, plan: ConversionPlan, listing: Listing) -> int:
         """Scratch files and output, at most: compressed input rarely doubles in size."""
@@ -234,8 +249,8 @@ class _Conversion:
             amend_manifest(main.blocks / MANIFEST_NAME, {METADATA: covered, inner: covered})
         return result
 
-    def _publish(self, plan: ConversionPlan) -> None:
-        self._hooks.progress(Progress("publishing", plan.total_bytes, plan.total_bytes))
+    def _publish(self) -> None:
+        self._hooks.progress(Progress("publishing"))
         if self._hooks.stop() or not self._hooks.confirm():
             raise Stopped
         self._log.write("Publishing.")
