@@ -51,3 +51,22 @@ def error_of(root: Path, parameters: Mapping[str, Any] | None = None) -> Convers
 def chosen(source: Any, parameter: str) -> str:
     """What was chosen for `parameter`."""
     return next(c.chosen for c in source.spec.choices if c.parameter == parameter)
+
+
+def assert_choices_round_trip(
+    root: Path, parameters: Mapping[str, Any], sensor: str | None
+) -> None:
+    """All choices passed back as parameters, as `inspect` offers them, make the same datasets."""
+
+    def described(source: Any) -> list[Any]:
+        return [
+            (d.name, d.shape, d.axes, d.timesteps, d.times, [(f.name, f.dtype) for f in d.fields])
+            for d in source.spec.datasets
+        ]
+
+    with opened(root, parameters, sensor) as source:
+        first = described(source)
+        back = {c.parameter: c.chosen for c in source.spec.choices}
+        assert len(back) == len(source.spec.choices)
+    with opened(root, {**parameters, **back}, sensor) as source:
+        assert described(source) == first

@@ -16,7 +16,7 @@ from scientistcloud.errors import CorruptSource
 from scientistcloud.readers.base import Match
 from scientistcloud.readers.hdf5 import READER
 from tests.readers.contract import Case, SourceContract
-from tests.readers.opening import RNG, error_of, numbers, opened
+from tests.readers.opening import RNG, assert_choices_round_trip, error_of, numbers, opened
 
 DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
 
@@ -219,6 +219,9 @@ class TestHdf5(SourceContract):
         root = tmp_path / "upload"
         root.mkdir()
         return Case(root, request.param(root))
+
+    def test_choices_can_be_passed_back(self, case: Case) -> None:
+        assert_choices_round_trip(case.root, case.parameters, case.sensor)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from scientistcloud.readers.base import Match
 from scientistcloud.readers.netcdf import READER
 from tests.readers.contract import Case, SourceContract, same
-from tests.readers.opening import error_of, numbers, opened, whole
+from tests.readers.opening import assert_choices_round_trip, error_of, numbers, opened, whole
 
 CLASSIC = ("i1", "i2", "i4", "f4", "f8")
 EVERY = (*CLASSIC, "u1", "u2", "u4", "i8", "u8")
@@ -172,6 +172,9 @@ class TestNetcdf(SourceContract):
     @pytest.fixture(params=CASES, ids=lambda make: make.__name__)
     def case(self, request: pytest.FixtureRequest, root: Path) -> Case:
         return Case(root, request.param(root), sensor="NETCDF")
+
+    def test_choices_can_be_passed_back(self, case: Case) -> None:
+        assert_choices_round_trip(case.root, case.parameters, case.sensor)
 
 
 class TestMatch:

@@ -51,7 +51,7 @@ class TestTime:
             file.createVariable("a", "i2", ("z", "y", "x"))[:] = 1
         with opened(root) as source:
             assert source.spec.datasets[0].shape == (4, 5, 6)
-            assert chosen(source, "time_dimension") == "none"
+            assert chosen(source, "time_dimension") == "auto"
         with opened(root, {"time_dimension": "z"}) as source:
             assert source.spec.datasets[0].timesteps == 4
         assert isinstance(error_of(root, {"time_dimension": "w"}), InvalidOptions)

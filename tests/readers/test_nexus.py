@@ -17,7 +17,14 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from tests.readers.contract import Case, SourceContract, same
-from tests.readers.opening import chosen, error_of, numbers, opened, whole
+from tests.readers.opening import (
+    assert_choices_round_trip,
+    chosen,
+    error_of,
+    numbers,
+    opened,
+    whole,
+)
 
 SIGNAL = numbers((4, 5, 6), "u2")
 
@@ -91,6 +98,9 @@ class TestNexus(SourceContract):
         if request.param is modern:
             fields["counts_errors"] = np.sqrt(SIGNAL.astype("f4"))
         return Case(root, fields, sensor="4D_NEXUS")
+
+    def test_choices_can_be_passed_back(self, case: Case) -> None:
+        assert_choices_round_trip(case.root, case.parameters, case.sensor)
 
 
 @pytest.mark.parametrize("write", [modern, old, oldest])

@@ -15,7 +15,14 @@ import zarr.codecs
 
 from scientistcloud.readers.base import Concurrency
 from tests.readers.contract import Case, SourceContract, same
-from tests.readers.opening import chosen, error_of, numbers, opened, whole
+from tests.readers.opening import (
+    assert_choices_round_trip,
+    chosen,
+    error_of,
+    numbers,
+    opened,
+    whole,
+)
 
 DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
 
@@ -163,6 +170,9 @@ class TestZarr(SourceContract):
     @pytest.fixture(params=CASES, ids=lambda make: make.__name__)
     def case(self, request: pytest.FixtureRequest, root: Path) -> Case:
         return Case(root, request.param(root))
+
+    def test_choices_can_be_passed_back(self, case: Case) -> None:
+        assert_choices_round_trip(case.root, case.parameters, case.sensor)
 
 
 class TestOme:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scientistcloud.errors import UnsupportedLayout
+from scientistcloud.errors import InvalidOptions, UnsupportedLayout
 from scientistcloud.grid import Box, Shape, ceil_div
 
 MAX_TIMESTEPS = 1_000_000
@@ -134,6 +134,38 @@ def assign_roles(
             remedy="Convert a part of it, or reorder its axes so that the last three are space.",
         )
     return result
+
+
+def axis_labels(names: Sequence[str]) -> list[str]:
+    """How parameters name the axes: by name where that is unique, else by position."""
+    plain = [name for name in names if name.isidentifier()]
+    return [n if plain.count(n) == 1 else str(i) for i, n in enumerate(names)]
+
+
+def axis_indices(value: Any, parameter: str, names: Sequence[str]) -> list[int]:
+    """The axes that a parameter names: a name, a position from 0, or several with commas.
+
+    Raises
+    ------
+    InvalidOptions
+        It names an axis that is not there.
+    """
+    if value is None or value in ("", "none"):
+        return []
+    labels = axis_labels(names)
+    result = []
+    for item in value.split(",") if isinstance(value, str) else [value]:
+        label = str(item).strip()
+        if label in labels:
+            result.append(labels.index(label))
+        elif label.isdecimal() and int(label) < len(names):
+            result.append(int(label))
+        else:
+            raise InvalidOptions(
+                f"The parameter {parameter}={value!r} names no axis.",
+                remedy=f"Choose one of {', '.join(labels)}, or a number up to {len(names) - 1}.",
+            )
+    return sorted(set(result))
 
 
 def pieces(box: Box, chunks: Shape, sample_bytes: int, limit_bytes: int) -> Iterator[Box]:

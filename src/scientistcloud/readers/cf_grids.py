@@ -1,7 +1,7 @@
 """Variables on one grid are fields of one dataset: which grids there are, which is the main one.
 
 1. A dimension of time (by CF, by its name, or because it is unlimited) is time, wherever it stands;
-   the parameter ``time_dimension`` names another, or ``none``.
+   the parameter ``time_dimension`` names another, or ``none`` (``auto``: by this rule).
 2. Of the other dimensions the last three are space, in stored order; those before them run through
    the timesteps as well. So without a dimension of time, three dimensions are a volume, and the
    first of four is time.
@@ -24,6 +24,7 @@ from scientistcloud.readers.cf_variables import Variable, Variables
 
 MAX_OUTPUTS = 64
 _MAX_ALTERNATIVES = 20
+_AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ def grids_of(variables: Variables, parameters: Mapping[str, Any], file_name: str
     grids = _grouped(usable, time_dims)
     grids, picked = _picked(grids, parameters)
     choices += picked or [_main_choice(grids)]
-    choices += _folded(grids, time_dims)
+    if not any(c.parameter == "time_dimension" for c in choices):
+        choices += _folded(grids, time_dims)
     if len(grids) > MAX_OUTPUTS:
         left = [f.variable for g in grids[MAX_OUTPUTS:] for f in g.fields]
         notes.append(f"Not converted, as there are over {MAX_OUTPUTS} grids: {_names(left)}.")
@@ -114,7 +116,7 @@ def _time_of(
     variables: Variables, roles: Roles, parameters: Mapping[str, Any]
 ) -> tuple[frozenset[str], list[Choice]]:
     wanted = parameters.get("time_dimension")
-    if wanted in (None, ""):
+    if wanted in (None, "", _AUTO):
         return roles.time_dims, []
     if wanted == "none":
         return frozenset(), [Choice("time_dimension", "none", "named by the parameter")]
@@ -155,19 +157,10 @@ def _picked(
     names = value.split(",") if isinstance(value, str) else list(value)
     names = [str(name).strip().strip("/") for name in names]
     every = [f for g in grids for f in g.fields]
-    for name in names:
-        if not any(name in (f.variable.path, f.variable.name) for f in every):
-            known = ", ".join(f.variable.path for f in every[:_MAX_ALTERNATIVES])
-            raise InvalidOptions(
-                f"The parameter variable names {name!r}, which is no variable with data.",
-                remedy=f"Choose one of: {known}.",
-            )
+    paths = [_path_of(name, every) for name in names]
 
     def order(member: GridField) -> int:
-        found = [
-            i for i, n in enumerate(names) if n in (member.variable.path, member.variable.name)
-        ]
-        return found[0] if found else -1
+        return paths.index(member.variable.path) if member.variable.path in paths else -1
 
     kept = [CfGrid(tuple(sorted((f for f in g.fields if order(f) >= 0), key=order))) for g in grids]
     result = sorted((g for g in kept if g.fields), key=lambda g: order(g.first))
@@ -175,11 +168,26 @@ def _picked(
     return result, [Choice("variable", ", ".join(names), "named by the parameter", others)]
 
 
+def _path_of(name: str, every: list[GridField]) -> str:
+    """The path of the variable that `name` means: a path, or a name without groups."""
+    paths = [f.variable.path for f in every]
+    if name in paths:
+        return name
+    found = [f.variable.path for f in every if f.variable.name == name]
+    if not found:
+        raise InvalidOptions(
+            f"The parameter variable names {name!r}, which is no variable with data.",
+            remedy=f"Choose one of: {', '.join(paths[:_MAX_ALTERNATIVES])}.",
+        )
+    return found[0]
+
+
 def _main_choice(grids: list[CfGrid]) -> Choice:
-    names = ", ".join(f.variable.path for f in grids[0].fields)
-    others = tuple(f.variable.path for g in grids[1:] for f in g.fields)[:_MAX_ALTERNATIVES]
-    rule = "the variables of the grid with the most data; other grids are further datasets"
-    return Choice("variable", names, rule, others)
+    names = [f.variable.path for g in grids[:MAX_OUTPUTS] for f in g.fields]
+    main = ", ".join(f.variable.path for f in grids[0].fields)
+    rule = f"{main}: the grid with the most data is the main one; others are further datasets"
+    others = names[len(grids[0].fields) :][:_MAX_ALTERNATIVES]
+    return Choice("variable", ", ".join(names), rule, tuple(others))
 
 
 def _folded(grids: list[CfGrid], time_dims: frozenset[str]) -> list[Choice]:
@@ -190,11 +198,14 @@ def _folded(grids: list[CfGrid], time_dims: frozenset[str]) -> list[Choice]:
         shape = ", ".join(
             f"{d}={n}" for d, n in zip(main.variable.dims, main.variable.shape, strict=True)
         )
-        rule = f"of the dimensions ({shape}) the last three are space, those before are time"
-        return [Choice("time_dimension", ", ".join(extra), rule, main.space_dims)]
+        rule = (
+            f"of the dimensions ({shape}) of {main.variable.path} the last three are space, "
+            f"so {', '.join(extra)} became time"
+        )
+        return [Choice("time_dimension", _AUTO, rule, ("none", *main.variable.dims))]
     if len(main.space_dims) == 3 and not set(main.variable.dims) & time_dims:
         rule = f"no dimension is called time, so {main.space_dims[0]} is depth"
-        return [Choice("time_dimension", "none", rule, main.space_dims)]
+        return [Choice("time_dimension", _AUTO, rule, main.space_dims)]
     return []
 
 

@@ -15,7 +15,7 @@ timesteps (`hdf5_numbered`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scientistcloud.errors import (
@@ -28,7 +28,7 @@ from scientistcloud.errors import (
 from scientistcloud.readers.base import Choice
 from scientistcloud.readers.hdf5_catalogue import Catalogue, StoredArray
 from scientistcloud.readers.hdf5_files import Place
-from scientistcloud.readers.hdf5_numbered import numbered
+from scientistcloud.readers.hdf5_numbered import numbered, template
 from scientistcloud.readers.nexus import PlotGroup, children, default_plot, nx_class, plot_group
 from scientistcloud.readers.numeric_types import is_unshowable
 
@@ -54,6 +54,17 @@ class Chosen:
     steps: tuple[tuple[StoredArray, ...], ...] = ()
     step_times: tuple[int, ...] = ()
 
+    @property
+    def text(self) -> str:
+        """The main array, as a parameter names it: a numbered one by its path without numbers."""
+        path = self.arrays[0].path
+        return template(path) if self.steps else path
+
+    @property
+    def texts(self) -> str:
+        """All arrays, as a parameter names them."""
+        return self.text if self.steps else ", ".join(a.path for a in self.arrays)
+
     def places(self, array: StoredArray) -> tuple[Place, ...]:
         """Where the timesteps of one of `arrays` are."""
         if not self.steps:
@@ -76,10 +87,10 @@ def choose(
         What should be converted is complex or wider than 64 bit, or there is text only.
     """
     for name, is_apart in (("volume", True), ("dataset", False)):
-        paths = path_list(parameters.get(name), name)
+        paths = path_list(parameters.get(name), name, found)
         if paths:
             chosen = _named(found, paths, name, is_apart)
-            texts = ", ".join(c.arrays[0].path for c in chosen)
+            texts = ", ".join(c.text if is_apart else c.texts for c in chosen)
             return chosen, Choice(name, texts, "named by the parameter", _others(found, chosen))
     group = default_plot(found)
     if (
@@ -96,24 +107,40 @@ def choose(
         one, rule = _by_size(found, file_name, group)
         chosen = [one]
     _check_usable(found, chosen[0].arrays[0])
-    return chosen, Choice("dataset", chosen[0].arrays[0].path, rule, _others(found, chosen))
+    return chosen, Choice("dataset", chosen[0].texts, rule, _others(found, chosen))
 
 
 def _by_size(found: Catalogue, file_name: str, group: PlotGroup | None) -> tuple[Chosen, str]:
     """The largest array with what belongs to it, and the rule."""
     main = _largest(found, file_name)
-    series = numbered(found, main)
+    series = _series(found, main)
     if series is None:
         return _with_siblings(found, main, group), "the largest array of numbers"
+    return series, (
+        "the largest arrays of numbers: those whose paths differ in a number (#) are a series"
+    )
+
+
+def _series(found: Catalogue, main: StoredArray) -> Chosen | None:
+    series = numbered(found, main)
+    if series is None:
+        return None
     first = tuple(row[0] for row in series.rows)
-    rule = "the largest arrays of numbers: those whose paths differ in a number are a series"
-    return Chosen(first, steps=series.rows, step_times=series.times), rule
+    return Chosen(first, steps=series.rows, step_times=series.times)
 
 
-def path_list(value: Any, name: str) -> list[str]:
+def _numbered_as(found: Catalogue, path: str) -> Chosen | None:
+    """The series whose paths without numbers are `path`: that of its largest array."""
+    alike = [a for a in _candidates(found) if template(a.path) == "/" + path.strip("/")]
+    return _series(found, alike[0]) if alike else None
+
+
+def path_list(value: Any, name: str, found: Catalogue) -> list[str]:
     """The HDF5 paths of a parameter: text with commas, or a list of texts."""
     if value is None or value == "":
         return []
+    if isinstance(value, str) and found.array(value) is not None:
+        return [value]
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
         raise InvalidOptions(f"The parameter {name} must be HDF5 paths, separated by commas.")
@@ -124,9 +151,11 @@ def find_array(found: Catalogue, path: str, parameter: str) -> StoredArray:
     """The array that a parameter names: by its path, or by the end of it where that is unique."""
     array = found.array(path)
     clean = "/" + path.strip("/")
-    if array is None and clean in found.links:
+    if array is not None:
+        return replace(array, path=clean)
+    if clean in found.links:
         raise found.links[clean]
-    if array is None and nx_class(found, clean) == "NXdata":
+    if nx_class(found, clean) == "NXdata":
         group = plot_group(found, clean)
         array = group.signal if group is not None else None
     if array is None:
@@ -142,6 +171,9 @@ def find_array(found: Catalogue, path: str, parameter: str) -> StoredArray:
 
 
 def _named(found: Catalogue, paths: list[str], parameter: str, is_apart: bool) -> list[Chosen]:
+    series = [s for path in paths if "#" in path and (s := _numbered_as(found, path)) is not None]
+    if series:
+        return series
     arrays = [find_array(found, path, parameter) for path in dict.fromkeys(paths)]
     for array in arrays:
         _check_usable(found, array)

@@ -184,7 +184,7 @@ def nexus_4d_roles(
     """
     result: dict[str, Any] = {}
     for role in NEXUS_4D_ROLES:
-        arrays = [find_array(found, p, role) for p in path_list(parameters.get(role), role)]
+        arrays = [find_array(found, p, role) for p in path_list(parameters.get(role), role, found)]
         if arrays:
             result[role] = [_role(files, array) for array in arrays]
     return result

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scientistcloud.errors import InvalidOptions
 from scientistcloud.readers.attributes import json_value, number, text
-from scientistcloud.readers.axis_roles import AxisRoles, assign_roles
+from scientistcloud.readers.axis_roles import AxisRoles, assign_roles, axis_indices, axis_labels
 from scientistcloud.readers.axis_values import MAX_COORDINATES, axis_of, coordinates
 from scientistcloud.readers.base import Axis, Choice
 from scientistcloud.readers.hdf5_catalogue import Catalogue, StoredArray
@@ -97,14 +97,12 @@ def grids_of(
     """
     main = chosen.arrays[0]
     axes = stored_axes(files, found, chosen)
-    time = (
-        [_axis_index(parameters["time_axis"], "time_axis", axes)]
-        if (parameters.get("time_axis") not in (None, "", "none"))
-        else []
-    )
+    names = [axis.name for axis in axes]
+    time = axis_indices(parameters.get("time_axis"), "time_axis", names)
     component = _component_axis(main)
-    if parameters.get("split_axis") not in (None, ""):
-        split = _axis_index(parameters["split_axis"], "split_axis", axes)
+    splits = axis_indices(parameters.get("split_axis"), "split_axis", names)
+    if splits:
+        split = splits[0]
         count = main.shape[split]
         if count > _MAX_SPLIT:
             raise InvalidOptions(f"The parameter split_axis would make {count} datasets.")
@@ -116,7 +114,7 @@ def grids_of(
             )
             for i in range(count)
         ]
-        rule = Choice("split_axis", axes[split].name, "named by the parameter")
+        rule = Choice("split_axis", axis_labels(names)[split], "named by the parameter")
         return grids, [rule, *_time_choice(grids[0], bool(time))]
     grid = Grid(assign_roles(main.shape, time=time, component=component), axes)
     return [grid], _time_choice(grid, bool(time))
@@ -125,31 +123,16 @@ def grids_of(
 def _time_choice(grid: Grid, is_named: bool) -> list[Choice]:
     if not grid.roles.time:
         return []
-    chosen = ", ".join(grid.axes[a].name for a in grid.roles.time)
+    labels = axis_labels([axis.name for axis in grid.axes])
+    chosen = ", ".join(labels[a] for a in grid.roles.time)
     shape = " x ".join(map(str, grid.roles.stored))
     rule = (
         "named by the parameter"
         if is_named
         else f"of the axes of {shape} samples the last three are space, those before are time"
     )
-    others = tuple(axis.name for i, axis in enumerate(grid.axes) if i not in grid.roles.time)
+    others = tuple(label for i, label in enumerate(labels) if i not in grid.roles.time)
     return [Choice("time_axis", chosen, rule, others)]
-
-
-def _axis_index(value: Any, parameter: str, axes: tuple[StoredAxis, ...]) -> int:
-    names = [axis.name for axis in axes]
-    if isinstance(value, str) and value in names:
-        return names.index(value)
-    try:
-        index = int(value)
-    except (TypeError, ValueError):
-        index = -1
-    if not 0 <= index < len(axes):
-        raise InvalidOptions(
-            f"The parameter {parameter}={value!r} names no axis.",
-            remedy=f"Choose one of {', '.join(names)}, or a number from 0 to {len(axes) - 1}.",
-        )
-    return index
 
 
 def _component_axis(array: StoredArray) -> int | None:

@@ -33,13 +33,18 @@ class Numbered:
     times: tuple[int, ...]
 
 
+def template(path: str) -> str:
+    """`path` with ``#`` for each number."""
+    return _NUMBER.sub("#", path)
+
+
 def numbered(found: Catalogue, main: StoredArray) -> Numbered | None:
     """The arrays that belong with `main`; None where no number that varies counts time."""
-    template = _NUMBER.sub("#", main.path)
+    wanted = template(main.path)
     alike = [
         array
         for path, array in found.arrays.items()
-        if _NUMBER.sub("#", path) == template
+        if template(path) == wanted
         and (array.shape, array.dtype) == (main.shape, main.dtype)
         and array.is_candidate
         and array.problem is None

@@ -19,6 +19,7 @@ from scientistcloud.readers.nexus import is_nexus
 
 _MAX_DESCRIBED_FILES = 16
 _MAX_ALTERNATIVES = 20
+_ALL = "all"
 
 
 def open_files(paths: Sequence[Path], selection: Selection) -> Hdf5Source:
@@ -66,7 +67,7 @@ def _named_files(
 ) -> tuple[list[Path], list[Choice]]:
     """The file that the parameter ``file`` names, or all."""
     wanted = parameters.get("file")
-    if wanted in (None, "") or len(paths) == 1:
+    if wanted in (None, "", _ALL) or len(paths) == 1:
         return paths, []
     named = [p for p in paths if wanted in (p.name, files.name_of(p))]
     if not named:
@@ -132,7 +133,7 @@ def _build_series(
     built.choices.append(
         Choice(
             "file",
-            f"all {len(names)} files",
+            _ALL,
             "files with equal arrays are a series: their timesteps follow each other",
             tuple(names)[:_MAX_ALTERNATIVES],
         )
@@ -143,15 +144,20 @@ def _build_apart(
     files: Hdf5Files, opened: list[Opened], parameters: Mapping[str, Any], built: Built
 ) -> None:
     ordered = sorted(opened, key=lambda o: -o.chosen[0].arrays[0].size_bytes)
-    for one in ordered:
-        build(files, one, parameters, built, one.file.stem)
     names = [files.name_of(o.file) for o in ordered]
+    before = list(built.choices)
+    for one, name in zip(ordered, names, strict=True):
+        build(files, one, parameters, built, one.file.stem)
+        # What was chosen in one file cannot be asked of all.
+        built.notes += [f"{name}: {c.parameter} {c.chosen} ({c.rule})." for c in built.choices]
+        built.choices.clear()
+    built.choices += before
     built.choices.append(
         Choice(
             "file",
-            names[0],
-            "files with unlike arrays are datasets of their own, the largest is the main one",
-            tuple(names[1:])[:_MAX_ALTERNATIVES],
+            _ALL,
+            f"files with unlike arrays are datasets of their own; {names[0]} is the largest",
+            tuple(names)[:_MAX_ALTERNATIVES],
         )
     )
 

@@ -17,6 +17,7 @@ from scientistcloud.readers.output_names import output_name
 
 _MAX_DESCRIBED_FILES = 16
 _MAX_ALTERNATIVES = 20
+_ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,21 @@ def open_files(paths: Sequence[Path], selection: Selection) -> CfSource:
 def _open(files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]) -> CfSource:
     paths, choices = _named_files(files, paths, parameters)
     opened, notes = _open_all(files, paths, parameters)
-    choices += opened[0].found.choices
     parts: dict[str, tuple[CfPart, ...]] = {}
-    if len(opened) == 1:
-        datasets = _parts_of(files, opened[0], parts, "")
-    elif all(o.signature == opened[0].signature for o in opened):
-        datasets = _series(files, opened, parts, choices)
-    else:
+    if any(o.signature != opened[0].signature for o in opened):
         datasets = _apart(files, opened, parts, choices)
+        # What was chosen in one file cannot be asked of all.
+        notes += [
+            f"{files.name_of(o.file)}: {c.parameter} {c.chosen} ({c.rule})."
+            for o in opened
+            for c in o.found.choices
+        ]
+    else:
+        choices += opened[0].found.choices
+        if len(opened) == 1:
+            datasets = _parts_of(files, opened[0], parts, "")
+        else:
+            datasets = _series(files, opened, parts, choices)
     notes += [note for o in opened for note in o.found.notes]
     spec = SourceSpec(
         "NetCDF" if len(opened) == 1 else f"NetCDF, {len(opened)} files",
@@ -72,7 +80,7 @@ def _named_files(
     files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]
 ) -> tuple[list[Path], list[Choice]]:
     wanted = parameters.get("file")
-    if wanted in (None, "") or len(paths) == 1:
+    if wanted in (None, "", _ALL) or len(paths) == 1:
         return paths, []
     named = [p for p in paths if wanted in (p.name, files.name_of(p))]
     if not named:
@@ -170,7 +178,7 @@ def _series(
             )
         )
     names = tuple(files.name_of(o.file) for o in order)
-    choices.append(Choice("file", f"all {len(names)} files", rule, names[:_MAX_ALTERNATIVES]))
+    choices.append(Choice("file", _ALL, rule, names[:_MAX_ALTERNATIVES]))
     opened[:] = order
     return result
 
@@ -200,6 +208,6 @@ def _apart(
             name = output_name(wanted, taken) if result else ""
             result.append(replace(dataset, name=name))
     names = tuple(files.name_of(o.file) for o in opened)
-    rule = "files with unlike grids are datasets of their own, the largest is the main one"
-    choices.append(Choice("file", names[0], rule, names[1:][:_MAX_ALTERNATIVES]))
+    rule = f"files with unlike grids are datasets of their own; {names[0]} is the largest"
+    choices.append(Choice("file", _ALL, rule, names[:_MAX_ALTERNATIVES]))
     return result

@@ -11,7 +11,7 @@ import numpy as np
 
 from scientistcloud.errors import InvalidOptions, MissingMember, UnsupportedDtype, UnsupportedLayout
 from scientistcloud.readers.attributes import json_value, text
-from scientistcloud.readers.axis_roles import assign_roles
+from scientistcloud.readers.axis_roles import AxisRoles, assign_roles, axis_indices, axis_labels
 from scientistcloud.readers.base import (
     Axis,
     Choice,
@@ -61,16 +61,18 @@ def open_stores(files: Sequence[Path], selection: Selection) -> CfSource:
     wanted = _wanted(store, selection.parameters)
     shapes = {path: a.variable.shape for path, a in store.arrays.items()}
     images = with_colours(images_of(store.groups, shapes), store.folder)
-    if wanted:
-        _plain(store, wanted, built, "named by the parameter")
-    elif images:
-        _images(store, images, built)
+    named = _named_images(images, wanted)
+    if named or (images and not wanted):
+        _images(store, named or images, built)
+    elif wanted:
+        _plain(store, wanted, built, selection.parameters, "named by the parameter")
     elif _is_named(store):
         _variables(store, selection.parameters, built)
     else:
-        _plain(store, _largest(store), built, "the largest array of numbers")
+        rule = "the largest array of numbers"
+        _plain(store, _largest(store), built, selection.parameters, rule)
     spec = SourceSpec(
-        "OME-Zarr" if images and not wanted else "Zarr",
+        "OME-Zarr" if named or (images and not wanted) else "Zarr",
         tuple(built.datasets),
         tuple(files),
         tuple(built.choices),
@@ -115,6 +117,13 @@ def _wanted(store: Store, parameters: Mapping[str, Any]) -> list[ZarrArray]:
     return result
 
 
+def _named_images(images: list[OmeImage], wanted: list[ZarrArray]) -> list[OmeImage]:
+    """The images that are wanted at their highest resolution, if nothing else is wanted."""
+    by_array = {image.array: image for image in images}
+    named = [by_array[a.variable.path] for a in wanted if a.variable.path in by_array]
+    return named if len(named) == len(wanted) else []
+
+
 def _largest(store: Store) -> list[ZarrArray]:
     """The largest array, and those beside it that have its shape."""
     usable = [a for a in store.arrays.values() if a.variable.dtype is not None and a.is_written]
@@ -134,40 +143,51 @@ def _size_bytes(array: ZarrArray) -> int:
     return array.variable.size * (dtype.itemsize if dtype is not None else 0)
 
 
-def _plain(store: Store, arrays: list[ZarrArray], built: _Built, rule: str) -> None:
+def _plain(
+    store: Store,
+    arrays: list[ZarrArray],
+    built: _Built,
+    parameters: Mapping[str, Any],
+    rule: str,
+) -> None:
     """One dataset for the arrays of each shape."""
-    shapes = dict.fromkeys(a.variable.shape for a in arrays)
-    for shape in shapes:
+    for shape in dict.fromkeys(a.variable.shape for a in arrays):
         group = [a.variable for a in arrays if a.variable.shape == shape]
-        names = group[0].dims or tuple(f"axis{i}" for i in range(len(shape)))
         if not shape:
             raise UnsupportedLayout(f"The array {group[0].path!r} is a single value.")
-        roles = assign_roles(shape)
-        taken = [d.name for d in built.datasets]
-        name = output_name(group[0].name, taken) if taken else ""
-        fields = []
-        for variable in group:
-            unique = [v.name for v in group].count(variable.name) == 1
-            member = GridField(variable, roles, _as_stored(variable))
-            fields.append(_field(built, name, member, variable.name if unique else variable.path))
-        built.datasets.append(
-            DatasetSpec(
-                name,
-                roles.shape,
-                tuple(Axis(names[a]) for a in roles.space),
-                tuple(fields),
-                roles.timesteps,
-                metadata={"arrays": [v.path for v in group], "stored_shape": list(shape)},
-            )
-        )
-        if roles.time:
-            chosen = ", ".join(names[a] for a in roles.time)
+        names = group[0].dims or tuple(f"axis{i}" for i in range(len(shape)))
+        time = axis_indices(parameters.get("time_axis"), "time_axis", names)
+        roles = assign_roles(shape, time=time)
+        built.datasets.append(_plain_dataset(built, group, names, roles))
+        if roles.time and not any(c.parameter == "time_axis" for c in built.choices):
+            chosen = ", ".join(axis_labels(names)[a] for a in roles.time)
             why = "the last three axes are space, those before are time"
+            why = "named by the parameter" if time else why
             built.choices.append(Choice("time_axis", chosen, why))
     paths = [a.variable.path for a in arrays]
     others = [p for p, a in store.arrays.items() if a.variable.dtype is not None and p not in paths]
     built.choices.insert(
         0, Choice("dataset", ", ".join(paths), rule, tuple(others[:_MAX_ALTERNATIVES]))
+    )
+
+
+def _plain_dataset(
+    built: _Built, group: list[Variable], names: tuple[str, ...], roles: AxisRoles
+) -> DatasetSpec:
+    taken = [d.name for d in built.datasets]
+    name = output_name(group[0].name, taken) if taken else ""
+    fields = []
+    for variable in group:
+        unique = [v.name for v in group].count(variable.name) == 1
+        member = GridField(variable, roles, _as_stored(variable))
+        fields.append(_field(built, name, member, variable.name if unique else variable.path))
+    return DatasetSpec(
+        name,
+        roles.shape,
+        tuple(Axis(names[a]) for a in roles.space),
+        tuple(fields),
+        roles.timesteps,
+        metadata={"arrays": [v.path for v in group], "stored_shape": list(roles.stored)},
     )
 
 
@@ -184,8 +204,9 @@ def _images(store: Store, images: list[OmeImage], built: _Built) -> None:
     if not built.datasets:
         raise UnsupportedDtype(f"The images of {store.folder.name} hold no numbers.")
     rule = "OME-Zarr: the image at its highest resolution; other images are further datasets"
-    others = [p for p in store.arrays if p != images[0].array][:_MAX_ALTERNATIVES]
-    built.choices.append(Choice("dataset", images[0].array, rule, tuple(others)))
+    converted = [image.array for image in images[:_MAX_IMAGES]]
+    others = [p for p in store.arrays if p not in converted][:_MAX_ALTERNATIVES]
+    built.choices.append(Choice("dataset", ", ".join(converted), rule, tuple(others)))
     if len(images) > _MAX_IMAGES:
         built.notes.append(f"Only the first {_MAX_IMAGES} of {len(images)} images are converted.")
 
