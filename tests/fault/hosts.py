@@ -1,0 +1,159 @@
+"""Services as on hosts of their own: own scratch folder and, where root, own network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.fault.server import Server
+
+FAILPOINTS = Path(__file__).with_name("failpoints")
+NETWORK = "10.79"
+
+
+def can_cut() -> str | None:
+    """Why networks cannot be cut here; None if they can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    if shutil.which("ip") is None or shutil.which("iptables") is None:
+        return "ip (iproute2) and iptables are needed"
+    name = f"scprobe{os.getpid()}"
+    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
+    if done.returncode != 0:
+        return f"no network namespace can be made ({done.stderr.strip()})"
+    _run("ip", "netns", "del", name)
+    done = subprocess.run(["iptables", "-L", "INPUT", "-n"], capture_output=True, text=True)
+    return None if done.returncode == 0 else f"iptables does not work ({done.stderr.strip()})"
+
+
+def address(number: int) -> str:
+    """Where the host `number` reaches MongoDB."""
+    return f"{NETWORK}.{number + 1}.1"
+
+
+class Host:
+    """One host: a scratch folder, maybe a network, and at most one running service."""
+
+    def __init__(self, number: int, root: Path, failpoints: Path, *, network: bool) -> None:
+        self.number = number
+        self._root = root
+        self._failpoints = failpoints
+        self._namespace = f"schost{os.getpid()}_{number}" if network else ""
+        self._link = f"sc{os.getpid() % 100000}_{number}"
+        self.scratch = root / f"tmp-{number}"
+        self.scratch.mkdir()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+        if network:
+            self._lay_cable()
+
+    def _lay_cable(self) -> None:
+        space, link, inner = self._namespace, self._link, f"{self._link}i"
+        near, far = address(self.number), f"{NETWORK}.{self.number + 1}.2"
+        _run("ip", "netns", "add", space)
+        _run("ip", "link", "add", link, "type", "veth", "peer", "name", inner)
+        _run("ip", "link", "set", inner, "netns", space)
+        _run("ip", "addr", "add", f"{near}/30", "dev", link)
+        _run("ip", "link", "set", link, "up")
+        _run("ip", "-n", space, "addr", "add", f"{far}/30", "dev", inner)
+        _run("ip", "-n", space, "link", "set", inner, "up")
+        _run("ip", "-n", space, "link", "set", "lo", "up")
+
+    def start(self, server: Server, settings: dict[str, str]) -> None:
+        """Start a service; its log is ``service-<host>.log``, all its lives one after another."""
+        url = server.url(address(self.number)) if self._namespace else server.url()
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MONGO")}
+        environment = inherited | settings
+        environment |= {"MONGO_URL": url, "TMPDIR": str(self.scratch)}
+        environment |= {"PYTHONPATH": str(FAILPOINTS), "SC_FAILPOINTS": str(self._failpoints)}
+        command = [sys.executable, "-m", "scientistcloud", "worker"]
+        if self._namespace:
+            command = ["ip", "netns", "exec", self._namespace, *command]
+        with self.log.open("ab") as lines:
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdout=lines,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.starts += 1
+
+    @property
+    def log(self) -> Path:
+        return self._root / f"service-{self.number}.log"
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def owner(self) -> str:
+        """What the names of this service's leases contain."""
+        return f"_{self.process.pid}_" if self.process else "none"
+
+    def family(self) -> list[psutil.Process]:
+        """The service, its warm process and its children."""
+        if not self.is_running or self.process is None:
+            return []
+        with suppress(psutil.NoSuchProcess):
+            service = psutil.Process(self.process.pid)
+            return [service, *service.children(recursive=True)]
+        return []
+
+    def cut(self) -> None:
+        """Drop every packet between this host and the others."""
+        for chain, way in (("INPUT", "-i"), ("OUTPUT", "-o")):
+            _run("iptables", "-w", "-I", chain, way, self._link, "-j", "DROP")
+
+    def mend(self) -> None:
+        for chain, way in (("INPUT", "-i"), ("OUTPUT", "-o")):
+            _run("iptables", "-w", "-D", chain, way, self._link, "-j", "DROP")
+
+    def stop(self, seconds: float = 15.0) -> int | None:
+        """SIGTERM, and SIGKILL for what outlives it; the exit status."""
+        family = self.family()
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
+        status = None
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                status = self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        psutil.wait_procs(family, 3.0)
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return status
+
+    def close(self) -> None:
+        self.stop()
+        if self._namespace:
+            subprocess.run(["ip", "link", "del", self._link], capture_output=True, check=False)
+            _run("ip", "netns", "del", self._namespace)
+
+
+def processes_with(failpoints: Path) -> list[psutil.Process]:
+    """Every process that was started for the failpoints of this run."""
+    found: list[Any] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("SC_FAILPOINTS") == str(failpoints):
+                found.append(process)
+    return found
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=20)
