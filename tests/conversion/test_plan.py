@@ -212,6 +212,7 @@ def test_the_blocks_do_not_depend_on_limit_or_threads(
     chunk=st.integers(1, 70),
     row=st.integers(1, 10**6),
 )
+@settings(deadline=None)
 def test_pieces_cut_at_chunks_and_are_contiguous(lo: int, n: int, chunk: int, row: int) -> None:
     box = Box((0, lo, 5), (1, lo + n, 5 + row))
     parts = list(pieces(box, (1, chunk, 1), 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scientistcloud.grid import next_power_of_two
@@ -46,6 +46,7 @@ def test_a_slowest_axis_of_length_1_keeps_its_place(shape: tuple[int, ...], text
 
 
 @given(SHAPES)
+@settings(deadline=None)
 def test_it_covers_the_grid_and_hardly_more(shape: tuple[int, ...]) -> None:
     bitmask = Bitmask.from_dims(shape)
     assert bitmask.rank == len(shape)
@@ -56,6 +57,7 @@ def test_it_covers_the_grid_and_hardly_more(shape: tuple[int, ...]) -> None:
 
 
 @given(SHAPES, st.integers(-3, 40), st.integers(-3, 40))
+@settings(deadline=None)
 def test_counts_count_digits(shape: tuple[int, ...], first: int, last: int) -> None:
     bitmask = Bitmask.from_dims(shape)
     last = min(last, bitmask.length)

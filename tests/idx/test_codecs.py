@@ -7,7 +7,7 @@ import zlib
 import lz4.block
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scientistcloud.idx.codecs import (
@@ -31,6 +31,7 @@ SAMPLES = st.one_of(
 
 @pytest.mark.parametrize("name", CODECS)
 @given(samples=SAMPLES)
+@settings(deadline=None)
 def test_what_is_encoded_is_decoded(name: str, samples: bytes) -> None:
     codec = CODECS[name]
     stored = bytes(codec.encode(memoryview(samples)))
@@ -38,6 +39,7 @@ def test_what_is_encoded_is_decoded(name: str, samples: bytes) -> None:
 
 
 @given(samples=SAMPLES)
+@settings(deadline=None)
 def test_independent_libraries_read_it(samples: bytes) -> None:
     for name in ("isal-1", "zlib-ng-6"):
         assert zlib.decompress(CODECS[name].encode(memoryview(samples))) == samples

@@ -166,6 +166,7 @@ def test_ranges_are_finite_and_per_component(tmp_path: Path) -> None:
     count=st.integers(1, 200),
     seed=st.integers(0, 1000),
 )
+@settings(deadline=None)
 def test_limits_are_those_of_the_finite_samples(
     dtype: str, components: int, count: int, seed: int
 ) -> None:
