@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scientistcloud.conversion.generations import published_generation, sweep, withdraw
 from scientistcloud.conversion.publish import (
     Publication,
     StagingLost,
@@ -16,9 +17,6 @@ from scientistcloud.conversion.publish import (
     commit,
     open_staging,
     publish_log,
-    published_generation,
-    sweep,
-    withdraw,
 )
 
 HEADER = "(version)\n6\n(filename_template)\n./visus/{}/%04x.bin\n"

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scientistcloud.conversion.publish import (
+from scientistcloud.conversion.generations import (
     BLOCKS,
     HEADER,
     LOG,
     METADATA,
+    published_generation,
+    sweep,
+)
+from scientistcloud.conversion.publish import (
     Publication,
     close_staging,
     open_staging,
-    published_generation,
     storage_errors,
-    sweep,
 )
 from scientistcloud.errors import InvalidOptions, SourceNotFound, UnsafeLink
 

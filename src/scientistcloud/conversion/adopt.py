@@ -6,14 +6,8 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from scientistcloud.conversion.publish import (
-    HEADER,
-    METADATA,
-    Publication,
-    published_generation,
-    storage_errors,
-    write_durably,
-)
+from scientistcloud.conversion.generations import HEADER, METADATA, published_generation
+from scientistcloud.conversion.publish import Publication, storage_errors, write_durably
 from scientistcloud.conversion.result import ConversionResult
 from scientistcloud.idx.check import verify_path
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scientistcloud.conversion.copy import copy_dataset
+from scientistcloud.conversion.generations import BLOCKS
 from scientistcloud.conversion.options import ConversionOptions
 from scientistcloud.conversion.plan import DatasetPlan
-from scientistcloud.conversion.publish import BLOCKS, Publication, storage_errors
+from scientistcloud.conversion.publish import Publication, storage_errors
 from scientistcloud.idx.carry import carry_over
 from scientistcloud.idx.header import IdxHeader, load_header
 from scientistcloud.idx.midx import is_midx

@@ -20,21 +20,22 @@ import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from scientistcloud.conversion.generations import (
+    BLOCKS,
+    HEADER,
+    LOG,
+    METADATA,
+    RETIRED,
+    drop_unpublished,
+    published_generation,
+)
 from scientistcloud.errors import OutOfSpace, StorageUnavailable
 
-HEADER = "visus.idx"
-BLOCKS = "visus"
-METADATA = "metadata.json"
-LOG = "conversion.log"
-RETIRED = ".retired"
-
-_TEMPLATE = re.compile(r"^\(filename_template\)\s*\n\s*\./visus/([0-9A-Za-z]+)/", re.MULTILINE)
 _TOKEN = re.compile(r"^[0-9a-f]{32}$")
 
 
@@ -145,16 +146,6 @@ def _revoke(staging_root: Path, folder: Path) -> None:
     shutil.rmtree(away, ignore_errors=True)
 
 
-def published_generation(folder: Path) -> str | None:
-    """The generation that ``folder/visus.idx`` names; None where there is none of ours."""
-    try:
-        head = (folder / HEADER).read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    found = _TEMPLATE.search(head)
-    return found.group(1) if found else None
-
-
 def commit(
     publication: Publication, datasets: Iterable[str], *, swap_blocks: Collection[str] = ()
 ) -> None:
@@ -205,76 +196,6 @@ def close_staging(publication: Publication) -> None:
         publication.target.rmdir()
 
 
-def drop_unpublished(target: Path, staging_root: Path, name: str) -> None:
-    """Remove generations of `target` that are neither published, retired nor being written.
-
-    The order of looking matters, because others publish meanwhile: a generation seen first is
-    still being staged, or was published after that, or was marked retired before it ceased to be.
-    """
-    found = [(folder, each) for folder in dataset_folders(target) for each in _generations(folder)]
-    staged = list(staging_root.iterdir()) if staging_root.is_dir() else []
-    keep = {e.name.rpartition(".")[2][:16] for e in staged if e.name.rpartition(".")[0] == name}
-    keep |= {published_generation(folder) or "" for folder, _ in found}
-    keep |= {marker.name for marker in _markers(staging_root, name)}
-    for folder, generation in found:
-        if generation.name not in keep:
-            shutil.rmtree(generation, ignore_errors=True)
-            with suppress(OSError):  # not empty: something else is published there
-                (folder / BLOCKS).rmdir()
-                if folder != target:
-                    folder.rmdir()
-
-
-def withdraw(target: Path) -> None:
-    """Remove what was published, because its document is gone: the headers first."""
-    for folder in dataset_folders(target):
-        with suppress(FileNotFoundError):
-            (folder / HEADER).unlink()
-    for folder in dataset_folders(target):
-        for generation in _generations(folder):
-            shutil.rmtree(generation, ignore_errors=True)
-        with suppress(OSError):
-            (folder / BLOCKS).rmdir()
-    for name in (METADATA, LOG):
-        with suppress(FileNotFoundError):
-            (target / name).unlink()
-    with suppress(OSError):  # somebody else's files are in it: theirs to keep
-        target.rmdir()
-
-
-def sweep(staging_root: Path, converted: Path, grace_seconds: float) -> int:
-    """Remove generations that were replaced more than `grace_seconds` ago; returns how many."""
-    removed = 0
-    root = staging_root / RETIRED
-    if not root.is_dir():
-        return 0
-    for folder in list(root.iterdir()):
-        target = converted / folder.name
-        for marker in list(folder.iterdir()):
-            if time.time() - marker.stat().st_mtime < grace_seconds:
-                continue
-            for dataset in dataset_folders(target):
-                if published_generation(dataset) != marker.name:
-                    shutil.rmtree(dataset / BLOCKS / marker.name, ignore_errors=True)
-                    removed += 1
-            marker.unlink(missing_ok=True)
-        with suppress(OSError):  # another conversion has retired one meanwhile
-            folder.rmdir()
-    return removed
-
-
-def dataset_folders(target: Path) -> list[Path]:
-    """`target` and the folders of its further datasets (those that hold a folder ``visus``)."""
-    if not target.is_dir():
-        return []
-    inner = [
-        entry
-        for entry in target.iterdir()
-        if entry.name != BLOCKS and entry.is_dir() and not entry.is_symlink()
-    ]
-    return [target, *(entry for entry in inner if (entry / BLOCKS).is_dir())]
-
-
 def fsync_folder(folder: Path) -> None:
     """Make the entries of `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -299,19 +220,6 @@ def folder_bytes(folder: Path) -> int:
         for parent, _, names in os.walk(folder)
         for name in names
     )
-
-
-def _generations(folder: Path) -> list[Path]:
-    """The folders below ``folder/visus`` that are named as our generations are."""
-    blocks = folder / BLOCKS
-    if not blocks.is_dir():
-        return []
-    return [e for e in blocks.iterdir() if re.fullmatch(r"[0-9a-f]{16}", e.name) and e.is_dir()]
-
-
-def _markers(staging_root: Path, name: str) -> list[Path]:
-    folder = staging_root / RETIRED / name
-    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _mark_retired(publication: Publication, generation: str) -> None:

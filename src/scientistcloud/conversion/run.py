@@ -11,13 +11,12 @@ from typing import Any
 
 from scientistcloud.conversion import record
 from scientistcloud.conversion.adopt import adopt
+from scientistcloud.conversion.generations import LOG, METADATA
 from scientistcloud.conversion.inspect import open_source
 from scientistcloud.conversion.make import Making, Place, is_arco, is_joined, place_of
 from scientistcloud.conversion.options import ConversionOptions, Progress
 from scientistcloud.conversion.plan import ConversionPlan, DatasetPlan, plan_conversion
 from scientistcloud.conversion.publish import (
-    LOG,
-    METADATA,
     Publication,
     commit,
     folder_bytes,

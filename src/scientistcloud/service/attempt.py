@@ -22,14 +22,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from scientistcloud.conversion.generations import LOG, RETIRED
 from scientistcloud.conversion.options import ConversionOptions, Progress
-from scientistcloud.conversion.publish import (
-    LOG,
-    RETIRED,
-    Publication,
-    StagingLost,
-    open_staging,
-)
+from scientistcloud.conversion.publish import Publication, StagingLost, open_staging
 from scientistcloud.conversion.run import Request, convert
 from scientistcloud.errors import ConversionError, ResourceLimit, Stopped, UnexpectedError
 from scientistcloud.service.channel import Channel, ChannelClosed

@@ -8,7 +8,7 @@ import time
 
 import structlog
 
-from scientistcloud.conversion.publish import sweep
+from scientistcloud.conversion.generations import sweep
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.errors import DatabaseUnavailable
 from scientistcloud.service.surroundings import Surroundings

@@ -12,14 +12,9 @@ from typing import Any
 import structlog
 
 from scientistcloud import host
+from scientistcloud.conversion.generations import LOG, withdraw
 from scientistcloud.conversion.options import Progress
-from scientistcloud.conversion.publish import (
-    LOG,
-    Publication,
-    close_staging,
-    publish_log,
-    withdraw,
-)
+from scientistcloud.conversion.publish import Publication, close_staging, publish_log
 from scientistcloud.datasets.document import Claim
 from scientistcloud.errors import (
     AttemptCrashed,
