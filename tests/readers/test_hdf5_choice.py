@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -14,7 +15,14 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from tests.readers.contract import same
-from tests.readers.opening import chosen, error_of, numbers, opened, whole
+from tests.readers.opening import (
+    assert_choices_round_trip,
+    chosen,
+    error_of,
+    numbers,
+    opened,
+    whole,
+)
 from tests.readers.test_hdf5 import write
 
 
@@ -89,6 +97,7 @@ class TestChoice:
             assert same(whole(source, 1), dark)
         with opened(root, {"file": "dark.h5"}) as source:
             assert same(whole(source), dark)
+        assert_choices_round_trip(root, {}, None)
 
 
 class TestNumbered:
@@ -111,6 +120,7 @@ class TestNumbered:
             for t in range(11):
                 for c in range(2):
                     assert same(whole(source, 0, c, t), values[t, c])
+        assert_choices_round_trip(root, {}, None)
 
     def test_words_that_are_no_time_make_fields(self, root: Path) -> None:
         values = numbers((3, 4, 5), "u2")
@@ -202,3 +212,16 @@ def test_matlab_text_is_no_image(root: Path) -> None:
     with opened(root) as source:
         assert same(whole(source), image)
         assert any("MATLAB" in note for note in source.spec.notes)
+
+
+def test_names_that_are_no_text(root: Path) -> None:
+    """Names of HDF5 are bytes: what is no UTF-8 is shown escaped, and still found."""
+    with h5py.File(root / "a.h5", "w") as file:
+        file[b"caf\xe9 #1/d\xffta"] = np.ones((4, 5), [("wert µ", "f4"), ("b c", "i2")])
+    with opened(root) as source:
+        fields = source.spec.datasets[0].fields
+        assert [f.name for f in fields] == ["wert µ", "b c"]
+        assert same(whole(source, 0, 1), np.ones((4, 5), "i2"))
+        json.dumps(source.spec.metadata).encode()
+        for choice in source.spec.choices:
+            choice.chosen.encode()

@@ -10,7 +10,7 @@ import pytest
 
 from scientistcloud.errors import InvalidOptions, UnstructuredMesh
 from tests.readers.contract import same
-from tests.readers.opening import chosen, error_of, opened, whole
+from tests.readers.opening import assert_choices_round_trip, chosen, error_of, opened, whole
 from tests.readers.test_netcdf import create
 from tests.readers.test_netcdf_packing import as_netcdf4_reads
 
@@ -137,6 +137,7 @@ class TestGrids:
             assert float(whole(source, 1)[0, 0]) == 4
         with opened(root, {"file": "small.nc"}) as source:
             assert source.spec.datasets[0].shape == (4, 6)
+        assert_choices_round_trip(root, {}, None)
 
     def test_packed_differently_in_each_file(self, root: Path) -> None:
         for i, scale in enumerate((0.5, 0.25)):

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scientistcloud.errors import UnsupportedLayout
+from scientistcloud.readers.attributes import text
 from scientistcloud.readers.base import (
     Match,
     Selection,
@@ -56,7 +57,7 @@ def refuse_hdf4(path: Path) -> None:
 
     if read_head(path, 4) == HDF4_SIGNATURE:
         raise UnsupportedLayout(
-            f"{path.name} is an HDF4 file, an older format that is not HDF5.",
+            f"{text(path.name)} is an HDF4 file, an older format that is not HDF5.",
             remedy="Convert it to HDF5 (h4toh5convert) or NetCDF, and upload that.",
         )
 

@@ -176,7 +176,7 @@ class _Walk:
             child = Place(place.file, f"{place.name.rstrip('/')}/{name}")
             with translated(f"{child.name!r} of {self._files.name_of(place.file)}"):
                 is_hard = group.links.get_info(raw).type == h5l.TYPE_HARD
-            below += self._object(f"{path}/{name}", child, is_hard)
+            below += self._object(f"{path}/{_shown(name)}", child, is_hard)
         self.pending += reversed(below)
 
     def _object(
@@ -248,6 +248,11 @@ class _Walk:
                 value = f"unreadable ({type(error).__name__})"
             result[text(name)] = value
         return result
+
+
+def _shown(name: str) -> str:
+    """A name of HDF5, which is bytes, as text that can be encoded."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def described(found: Catalogue) -> dict[str, Any]:

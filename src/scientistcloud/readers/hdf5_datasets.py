@@ -98,7 +98,7 @@ def _add(
             specs.append(_field(key, array, member, stored, chosen))
     metadata: dict[str, Any] = {
         "arrays": [text(array.path) for array in chosen.arrays],
-        "file": opened.file.name,
+        "file": text(opened.file.name),
         "stored_shape": list(grid.roles.stored),
         "coordinates": grid.about(),
         "filters": list(chosen.arrays[0].storage.filters if chosen.arrays[0].storage else ()),

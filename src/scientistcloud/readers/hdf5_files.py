@@ -26,6 +26,7 @@ from scientistcloud.errors import (
     StorageUnavailable,
     UnsafeLink,
 )
+from scientistcloud.readers.attributes import text
 from scientistcloud.readers.listing import open_regular
 
 CHUNK_CACHE_BYTES = 4 << 20
@@ -90,9 +91,8 @@ class Hdf5Files:
 
     def name_of(self, file: Path) -> str:
         """The name of a file for messages, relative to the root."""
-        return (
-            file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.name
-        )
+        inside = file.is_relative_to(self.root)
+        return text(file.relative_to(self.root).as_posix() if inside else file.name)
 
     def open(self, file: Path) -> h5py.File:
         """The open file; at most 32 stay open."""
@@ -224,6 +224,6 @@ def _open(file: Path) -> h5py.File:
         return h5py.File(file, "r", locking=False, swmr=True)
     except OSError as error:
         raise CorruptSource(
-            f"{file.name} was not closed by the program that wrote it.",
+            f"{text(file.name)} was not closed by the program that wrote it.",
             remedy="Upload it after that program has ended, or repair it with 'h5clear -s'.",
         ) from error

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scientistcloud.errors import CorruptSource
+from scientistcloud.readers.attributes import text
 from scientistcloud.readers.base import Match, Selection, Source
 
 CLASSIC_MAGICS = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
@@ -41,7 +42,9 @@ class NetcdfReader:
 
         for path in files:
             if not read_head(path, 8).startswith((*CLASSIC_MAGICS, HDF5_SIGNATURE)):
-                raise CorruptSource(f"{path.name} is named like NetCDF, but its content is not.")
+                raise CorruptSource(
+                    f"{text(path.name)} is named like NetCDF, but its content is not."
+                )
         return open_files(files, selection)
 
 

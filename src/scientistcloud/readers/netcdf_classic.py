@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scientistcloud.errors import CorruptSource
+from scientistcloud.readers.attributes import text
 from scientistcloud.readers.listing import open_regular
 
 MAGICS = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
@@ -38,10 +39,12 @@ def check_length(path: Path) -> None:
         try:
             needed = _Header(file, size_bytes).needed_bytes()
         except (struct.error, KeyError, IndexError, OverflowError, ValueError) as error:
-            raise CorruptSource(f"The header of {path.name} is damaged or cut short.") from error
+            raise CorruptSource(
+                f"The header of {text(path.name)} is damaged or cut short."
+            ) from error
     if size_bytes < needed:
         raise CorruptSource(
-            f"{path.name} is cut short: it should have at least {needed} bytes, "
+            f"{text(path.name)} is cut short: it should have at least {needed} bytes, "
             f"and has {size_bytes}."
         )
 

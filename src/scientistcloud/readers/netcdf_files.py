@@ -69,7 +69,7 @@ class NetcdfFiles:
     def name_of(self, file: Path) -> str:
         """The name of a file for messages, relative to the root."""
         inside = file.is_relative_to(self.root)
-        return file.relative_to(self.root).as_posix() if inside else file.name
+        return text(file.relative_to(self.root).as_posix() if inside else file.name)
 
     def check(self, file: Path) -> None:
         """Refuse a file that is cut short, or that leads out of the root."""

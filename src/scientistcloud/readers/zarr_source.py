@@ -85,11 +85,11 @@ def open_stores(files: Sequence[Path], selection: Selection) -> CfSource:
 def _check_any(store: Store) -> None:
     numbers = [a for a in store.arrays.values() if a.variable.dtype is not None]
     if not store.arrays:
-        raise UnsupportedLayout(f"The Zarr store {store.folder.name} holds no arrays.")
+        raise UnsupportedLayout(f"The Zarr store {store.name} holds no arrays.")
     if not numbers:
         one = next(iter(store.arrays.values()))
         raise UnsupportedDtype(
-            f"The Zarr store {store.folder.name} holds no array of numbers that can be shown: "
+            f"The Zarr store {store.name} holds no array of numbers that can be shown: "
             f"{one.variable.path!r} is {one.dtype_name}."
         )
     if not any(a.is_written for a in numbers):
@@ -202,7 +202,7 @@ def _images(store: Store, images: list[OmeImage], built: _Built) -> None:
         name = output_name(image.group or image.array, taken) if taken else ""
         built.datasets.append(_image(built, name, image, variable))
     if not built.datasets:
-        raise UnsupportedDtype(f"The images of {store.folder.name} hold no numbers.")
+        raise UnsupportedDtype(f"The images of {store.name} hold no numbers.")
     rule = "OME-Zarr: the image at its highest resolution; other images are further datasets"
     converted = [image.array for image in images[:_MAX_IMAGES]]
     others = [p for p in store.arrays if p not in converted][:_MAX_ALTERNATIVES]
@@ -288,7 +288,7 @@ def _as_variables(store: Store) -> Variables:
 
 def _variables(store: Store, parameters: Mapping[str, Any], built: _Built) -> None:
     variables = _as_variables(store)
-    found = grids_of(variables, parameters, store.folder.name)
+    found = grids_of(variables, parameters, store.name)
     made = datasets_of(variables, found, lambda member: working_bytes(member, 0))
     for dataset, members in made:
         built.datasets.append(dataset)

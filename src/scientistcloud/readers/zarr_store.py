@@ -30,6 +30,7 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from scientistcloud.grid import Shape, ceil_div
+from scientistcloud.readers.attributes import text
 from scientistcloud.readers.cf_variables import Variable
 from scientistcloud.readers.listing import open_regular
 from scientistcloud.readers.numeric_types import numeric_dtype
@@ -72,7 +73,6 @@ class ZarrArray:
     variable: Variable
     opened: Any
     is_written: bool
-    missing_chunks: int
     dtype_name: str
 
 
@@ -91,6 +91,11 @@ class Store:
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        """The name of the folder, for messages."""
+        return text(self.folder.name)
+
 
 def open_store(files: Sequence[Path], root: Path) -> Store:
     """Catalogue the arrays and groups that the metadata `files` describe.
@@ -105,11 +110,11 @@ def open_store(files: Sequence[Path], root: Path) -> Store:
     folders = sorted({path.resolve().parent for path in files})
     for folder in folders:
         if not folder.is_relative_to(root.resolve()):
-            raise UnsafeLink(f"{folder.name} lies outside the dataset's folder.")
+            raise UnsafeLink(f"{text(folder.name)} lies outside the dataset's folder.")
     top = Path(os.path.commonpath(folders))
     store = Store(top)
     for folder in folders:
-        path = "" if folder == top else folder.relative_to(top).as_posix()
+        path = "" if folder == top else text(folder.relative_to(top).as_posix())
         _add(store, path, folder)
     return store
 
@@ -148,18 +153,18 @@ def _add(store: Store, path: str, folder: Path) -> None:
         attributes = _json(folder / ".zattrs") if (folder / ".zattrs").is_file() else {}
         codecs = list(_codec_names([*(node.get("filters") or ()), node.get("compressor")]))
     if not isinstance(attributes, dict):
-        raise CorruptSource(f"The attributes of {path or folder.name!r} are damaged.")
+        raise CorruptSource(f"The attributes of {path or text(folder.name)!r} are damaged.")
     if not is_array:
         store.groups[path] = attributes
         return
-    _check_codecs(path or folder.name, codecs)
-    store.arrays[path or folder.name] = _array(store, path, folder, node, attributes)
+    _check_codecs(path or text(folder.name), codecs)
+    store.arrays[path or text(folder.name)] = _array(store, path, folder, node, attributes)
 
 
 def _array(
     store: Store, path: str, folder: Path, node: dict[str, Any], attributes: dict[str, Any]
 ) -> ZarrArray:
-    name = path or folder.name
+    name = path or text(folder.name)
     with translated(f"The array {name!r}"):
         opened = zarr.open_array(
             zarr.storage.LocalStore(folder, read_only=True),
@@ -189,13 +194,12 @@ def _array(
         tuple(min(c, n) for c, n in zip(decoded, shape, strict=True)) if shape else None,
         chunk_bytes,
     )
-    missing = max(0, expected - found) if expected <= _MAX_COUNTED else 0
-    if missing and found:
+    if 0 < found < expected <= _MAX_COUNTED:
         store.notes.append(
-            f"{missing} of {expected} chunks of {name!r} are not there; "
+            f"{expected - found} of {expected} chunks of {name!r} are not there; "
             "by the rules of Zarr they are read as its fill value."
         )
-    return ZarrArray(variable, opened, found > 0, missing, stored.name)
+    return ZarrArray(variable, opened, found > 0, stored.name)
 
 
 def _reads_inner_chunks(node: Mapping[str, Any]) -> bool:
@@ -279,7 +283,7 @@ def _json(path: Path) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValueError("it is no JSON object")
     except (ValueError, RecursionError) as error:
-        raise CorruptSource(f"{path.parent.name}/{path.name} is damaged: {error}.") from error
+        raise CorruptSource(f"{text(path.parent.name)}/{path.name} is damaged: {error}.") from error
     return value
 
 
