@@ -22,6 +22,7 @@ def layout_of(spec: DatasetSpec, options: ConversionOptions) -> IdxLayout:
         arco=options.layout == "arco",
         axis_names=_axis_names(spec.axes, len(spec.shape)),
         physic_box=_physic_box(spec.axes, spec.shape),
+        fill_values=tuple(f.fill_value for f in spec.fields),
     )
 
 

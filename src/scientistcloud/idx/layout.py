@@ -54,6 +54,9 @@ class IdxLayout:
         Array order, or empty.
     physic_box : tuple of (float, float)
         Array order, or empty.
+    fill_values : tuple
+        Of each field, the value that stands for missing samples, or None: kept, but left out of
+        the range that viewers colour by. Empty where no field has one.
     """
 
     shape: Shape
@@ -66,6 +69,7 @@ class IdxLayout:
     arco: int = 0
     axis_names: tuple[str, ...] = ()
     physic_box: tuple[tuple[float, float], ...] = ()
+    fill_values: tuple[float | int | None, ...] = ()
 
     @cached_property
     def blocks(self) -> BlockLayout:
@@ -122,6 +126,7 @@ def plan_layout(
     arco: bool = False,
     axis_names: tuple[str, ...] = (),
     physic_box: tuple[tuple[float, float], ...] = (),
+    fill_values: tuple[float | int | None, ...] = (),
 ) -> IdxLayout:
     """Choose bitmask, size of blocks and blocks per file.
 
@@ -154,6 +159,7 @@ def plan_layout(
         arco=largest << bits if arco else 0,
         axis_names=axis_names,
         physic_box=physic_box,
+        fill_values=fill_values,
     )
 
 

@@ -62,6 +62,40 @@ def _masked_limits(samples: NDArray[Any], components: int) -> Limits | None:
     return tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
 
 
+def limits_without(
+    fill: float | int | None, limits: Limits, samples: NDArray[Any], components: int
+) -> Limits | None:
+    """The limits of the samples that are not `fill`: those stand for missing ones.
+
+    Parameters
+    ----------
+    fill : int, float or None
+        A value that `samples` cannot hold, and None, stand for nothing.
+    limits : Limits
+        The `finite_limits` of `samples`.
+    """
+    missing = _as_sample(fill, samples.dtype)
+    if missing is None or not any(missing in ends for ends in limits):
+        return limits
+    columns = [column[column != missing] for column in samples.reshape(-1, components).T]
+    each = [finite_limits(column, 1) if column.size else None for column in columns]
+    pairs = [((math.inf,), (-math.inf,)) if pair is None else pair for pair in each]
+    if not any(each):
+        return None
+    return tuple(low for (low,), _ in pairs), tuple(high for _, (high,) in pairs)
+
+
+def _as_sample(fill: float | int | None, dtype: np.dtype[Any]) -> float | int | None:
+    """`fill` rounded to `dtype`; None where there is no such sample."""
+    if fill is None or not math.isfinite(fill):
+        return None
+    if dtype.kind == "f":
+        largest = float(np.finfo(dtype).max)
+        return float(dtype.type(fill)) if abs(fill) <= largest else None
+    limits = np.iinfo(dtype)
+    return int(fill) if int(fill) == fill and limits.min <= fill <= limits.max else None
+
+
 class Ranges:
     """The limits of every field so far. `extend` may be called from any thread."""
 

@@ -20,7 +20,7 @@ from scientistcloud.idx.gather import gather
 from scientistcloud.idx.header import IdxHeader, format_header
 from scientistcloud.idx.layout import IdxLayout
 from scientistcloud.idx.manifest import MANIFEST_NAME, FileSum, ManifestWriter
-from scientistcloud.idx.ranges import Limits, Ranges, finite_limits
+from scientistcloud.idx.ranges import Limits, Ranges, finite_limits, limits_without
 from scientistcloud.idx.storage import sync_folder, write_all, writing
 
 
@@ -133,9 +133,13 @@ class IdxWriter:
             whole.fill(0)
             inside = whole[tuple(slice(0, n) for n in samples.shape)]
         gather(inside, samples)
-        limits = finite_limits(np.ascontiguousarray(inside), spec.components)
+        inside = np.ascontiguousarray(inside)
+        limits = finite_limits(inside, spec.components)
         if limits is not None:
-            self._ranges.extend(field, limits)
+            fill = self.layout.fill_values[field] if self.layout.fill_values else None
+            valid = limits_without(fill, limits, inside, spec.components)
+            if valid is not None:
+                self._ranges.extend(field, valid)
             # Block 0 is always there, so that every timestep has a file.
             if block and not any(map(any, limits)) and _is_zero(whole):
                 return
