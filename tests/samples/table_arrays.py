@@ -240,7 +240,7 @@ NETCDF = (
             raw((2,), "float64", "doublev", path="doublev/visus.idx"),
             raw((3,), "int16", "dd", path="dd/visus.idx"),
         ),
-        says=("time_dimension = d0, d1, d2", "cc"),
+        says=("the last three are space, those before are time", "cc"),
     ),
     Case("netcdf/xr_basin_mask.nc", (raw((360, 180, 33), "int8", "basin", fill=-100),)),
     Case(
