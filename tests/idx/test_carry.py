@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,18 @@ def test_openvisus_reads_the_same_from_the_new_place(tmp_path: Path, arco: bool)
     assert sum(told) == sum(
         f.stat().st_size - (0 if arco else 40 + 40 * 8) for f in target.rglob("*.bin")
     )
+
+
+def test_an_upload_on_another_file_system_is_carried_over(tmp_path: Path) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system")
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        values = make(Path(folder))
+        carry(Path(folder) / "mine.idx", tmp_path / "converted")
+    for timestep in range(2):
+        assert (read(tmp_path / "converted" / "visus.idx", timestep) == values[timestep]).all()
+    assert list(verify_path(tmp_path / "converted")) == []
 
 
 def test_names_and_unknown_keys_are_kept(tmp_path: Path) -> None:

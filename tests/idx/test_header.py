@@ -226,6 +226,7 @@ REFUSED = [
     (changed("box", "0 9e9 0 49 0 19"), CorruptSource),
     (changed("fields", "a"), CorruptSource),
     (changed("fields", "a bool"), UnsupportedDtype),
+    (changed("fields", "a uint\x116"), UnsupportedDtype),
     (changed("fields", "a uint8[999999]"), UnsupportedDtype),
     (changed("fields", "a uint8\n+ a uint8"), CorruptSource),
     (changed("fields", "../a uint8"), UnsafeSource),
@@ -253,8 +254,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "error"), REFUSED)
 def test_what_cannot_be_used_is_refused(text: str, error: type[ConversionError]) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         parse_header(text)
+    assert caught.value.message.isprintable()
 
 
 def test_huge_numbers_cost_nothing() -> None:

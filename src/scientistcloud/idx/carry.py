@@ -8,6 +8,7 @@ the folder ``visus``.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from scientistcloud.idx.storage import sync_folder, write_all, writing
 from scientistcloud.idx.xml_text import is_xml
 
 _COPY_BYTES = 8 << 20
+# The upload lies on another file system, or on one that cannot share bytes.
+_NO_SHARED_COPY = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 _TEMPLATE = re.compile(r"^[ \t]*\(filename_template\)[^\S\n]*\n[^\n]*$", re.MULTILINE)
 
 Progress = Callable[[int], None]
@@ -232,7 +235,7 @@ def _copy_file(source: Path, target: Path, stop: Stop) -> None:
         try:
             out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
-                while os.copy_file_range(fd, out, _COPY_BYTES):
+                while _copy_some(fd, out):
                     if stop():
                         raise Stopped
                 os.fsync(out)
@@ -240,6 +243,16 @@ def _copy_file(source: Path, target: Path, stop: Stop) -> None:
                 os.close(out)
         finally:
             os.close(fd)
+
+
+def _copy_some(fd: int, out: int) -> int:
+    """Copy up to `_COPY_BYTES` at the positions of both files; 0 at the end."""
+    try:
+        return os.copy_file_range(fd, out, _COPY_BYTES)
+    except OSError as error:
+        if error.errno not in _NO_SHARED_COPY:
+            raise
+        return os.sendfile(out, fd, None, _COPY_BYTES)
 
 
 def _generation_note(template_base: str) -> str:

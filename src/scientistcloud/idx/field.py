@@ -118,7 +118,7 @@ def _parse_dtype(text: str) -> tuple[np.dtype[Any], int]:
     if len(names) > 1 and len(set(names)) == 1 and names[0] in _DTYPES:
         return _DTYPES[names[0]], len(names)
     raise UnsupportedDtype(
-        f"The IDX header has samples of a type that cannot be read: {text[:40]}."
+        f"The IDX header has samples of a type that cannot be read: {text[:40]!r}."
     )
 
 
