@@ -32,8 +32,6 @@ def read_tiff(path: Path) -> Iterator[Array]:
             page: Any = series.keyframe
             if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
                 array = (page.colormap >> 8).astype("u1").T[array]
-            if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind in "ub":
-                yield array.max() - array if array.dtype == bool else ~array
             if "S" in axes and array.ndim == len(axes):
                 array = np.moveaxis(array, axes.index("S"), -1)
                 yield from np.moveaxis(array, -1, 0)

@@ -42,6 +42,8 @@ class Dataset:
         Says by itself which library reads the source, and how.
     fill : float, optional
         Stands for missing samples: kept, but out of the range that viewers colour by.
+    ranged : bool
+        Whether the header tells the range; one that is carried over keeps what it told.
     ulps : int
         Floating-point results of a scale and an offset may differ by so many units of the last
         place; 0 is bit for bit.
@@ -55,6 +57,7 @@ class Dataset:
     components: int | tuple[int, ...] = 1
     path: str = "visus.idx"
     fill: float | None = None
+    ranged: bool = True
     ulps: int = 0
 
     @property

@@ -17,6 +17,7 @@ import netCDF4
 import nibabel
 import nrrd
 import numpy as np
+import OpenVisus as ov  # noqa: N813
 import py7zr
 import pydicom
 import tifffile
@@ -157,6 +158,11 @@ def dicom_series(folder: Path) -> list[Array]:
 
 def dicom_image(path: Path) -> list[Array]:
     return [pydicom.dcmread(path).pixel_array]
+
+
+def idx(header: Path) -> list[Array]:
+    """The first field of an IDX dataset, as OpenVisus reads it where it was uploaded."""
+    return [ov.LoadDataset(str(header)).read()]
 
 
 @contextmanager

@@ -35,9 +35,23 @@ VOLUMES = (
     ),
 )
 
-# Two datasets and pictures of them lie in one folder: which one is meant must be asked.
+# Two datasets lie in one folder, with pictures of them; each is carried over.
 IDX = (
-    Case("idx/ov_cat", Refused("AmbiguousFormat", ("gray.idx", "format"))),
+    Case(
+        "idx/ov_cat",
+        (
+            Dataset((256, 256), "uint8", "data", lambda p: load.idx(p / "gray.idx"), ranged=False),
+            Dataset(
+                (256, 256),
+                "uint8",
+                "data",
+                lambda p: load.idx(p / "rgb.idx"),
+                components=3,
+                path="rgb/visus.idx",
+                ranged=False,
+            ),
+        ),
+    ),
     Case("idx/ov_gauss_header.idx", Refused("MissingMember", ("gauss1/time0/0000.bin",))),
 )
 
@@ -50,7 +64,11 @@ ARCHIVES = (
         "archive/ras_ak_compdcs.zip",
         (
             Dataset(
-                (2607, 2440), "int16", "data", lambda p: load.in_archive(p, load.tiff, "test.tif")
+                (2607, 2440),
+                "int16",
+                "data",
+                lambda p: load.in_archive(p, load.tiff, "test.tif"),
+                fill=-9999,
             ),
         ),
     ),
@@ -68,7 +86,15 @@ ARCHIVES = (
     ),
     Case(
         "archive/spam_wheat.tiff.zip",
-        (Dataset((4320, 1853), "float32", "data", lambda p: load.in_archive(p, load.tiff, WHEAT)),),
+        (
+            Dataset(
+                (4320, 1853),
+                "float32",
+                "data",
+                lambda p: load.in_archive(p, load.tiff, WHEAT),
+                fill=-3.4028234663852886e38,
+            ),
+        ),
     ),
     Case(
         "archive/ts_pngs_in_folder.zip",

@@ -240,7 +240,7 @@ NETCDF = (
             raw((2,), "float64", "doublev", path="doublev/visus.idx"),
             raw((3,), "int16", "dd", path="dd/visus.idx"),
         ),
-        says=("the last three are space, those before are time", "cc"),
+        says=("the last three are space", "cc"),
     ),
     Case("netcdf/xr_basin_mask.nc", (raw((360, 180, 33), "int8", "basin", fill=-100),)),
     Case(
