@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Before anything imports netCDF4: its own HDF5 would answer Blosc's calls when a test writes with it.
+import h5py  # noqa: F401
+import hdf5plugin  # noqa: F401
 import pytest
 from pymongo.database import Database
 
