@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Before anything imports netCDF4: its own HDF5 would answer Blosc's calls when a test writes with it.
+# Before anything imports netCDF4, whose own HDF5 would answer Blosc when a test writes with it.
 import h5py  # noqa: F401
 import hdf5plugin  # noqa: F401
 import pytest
