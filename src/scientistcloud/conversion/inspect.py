@@ -30,6 +30,7 @@ from scientistcloud.readers.base import (
     parse_sensor,
 )
 from scientistcloud.readers.listing import Listing, scan
+from scientistcloud.readers.parameters import without_effect
 from scientistcloud.readers.registry import detect
 from scientistcloud.readers.unpacked import unpack_listing
 
@@ -123,7 +124,9 @@ def open_source(
     except BaseException:
         _remove(unpacked.folder if unpacked else None)
         raise
-    return _OpenedSource(source, notes + found.notes, unpacked.folder if unpacked else None)
+    ignored = without_effect(found.name, parameters, {c.parameter for c in source.spec.choices})
+    notes += found.notes + ((ignored,) if ignored else ())
+    return _OpenedSource(source, notes, unpacked.folder if unpacked else None)
 
 
 def inspect_source(

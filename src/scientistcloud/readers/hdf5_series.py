@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scientistcloud.errors import ConversionError, InvalidOptions, PermanentError
+from scientistcloud.errors import ConversionError, InvalidOptions, UnsupportedLayout
 from scientistcloud.readers.attributes import text
 from scientistcloud.readers.base import Choice, Selection, SourceSpec
 from scientistcloud.readers.hdf5_catalogue import Catalogue, catalogue, described
@@ -55,7 +55,7 @@ def _open(files: Hdf5Files, paths: list[Path], selection: Selection) -> Hdf5Sour
         _format(opened),
         tuple(built.datasets),
         tuple(inputs),
-        tuple(built.choices),
+        tuple(dict.fromkeys(built.choices)),
         (*built.notes, *_matlab_notes(opened), *_broken_links(opened)),
         {files.name_of(o.file): described(o.found) for o in opened[:_MAX_DESCRIBED_FILES]},
     )
@@ -93,7 +93,7 @@ def _choose_all(
         try:
             chosen, choice = choose(found[path], parameters, files.name_of(path))
             opened.append(Opened(path, found[path], chosen, (choice,)))
-        except PermanentError as error:
+        except (UnsupportedLayout, InvalidOptions) as error:
             first = first or error
             notes.append(f"{files.name_of(path)} was left out: {error.message}")
     if not opened and first is not None:

@@ -37,6 +37,9 @@ KINDS = ("depth", "time", "fields", "labels", "words", "mosaic")
 """What the parameter ``arrangement`` can say: slices in the order of the names, timesteps, fields,
 places in a grid (rule 2), wording (rule 3), or tiles of a mosaic (`mosaic`)."""
 
+_SPELLINGS = {"timesteps": "time", "slices": "depth"}
+"""What the same is called for files of volumes (`volume_set`)."""
+
 
 @dataclass(frozen=True)
 class Arrangement:
@@ -118,6 +121,8 @@ def arrange(names: Sequence[str], wanted: object = None) -> Arrangement:
 
 def _as_wanted(names: Sequence[str], wanted: object) -> Arrangement:
     rule = "as the parameter says"
+    if isinstance(wanted, str):
+        wanted = _SPELLINGS.get(wanted, wanted)
     if wanted == "depth":
         return Arrangement(tuple(names), depth=len(names), kind="depth", rule=rule)
     if wanted == "time":

@@ -1,7 +1,7 @@
 """Several files of volumes become one source: timesteps, slices, fields or further datasets.
 
-Rules, where the parameter ``arrangement`` does not say ``timesteps``, ``slices``, ``fields`` or
-``datasets``:
+Rules, where the parameter ``arrangement`` does not say ``timesteps`` (``time``), ``slices``
+(``depth``), ``fields`` or ``datasets``:
 
 1. Files on one grid whose names differ only in their numbers are a series: images become slices
    of a stack, volumes become timesteps. Their order is the natural order of the names.
@@ -26,6 +26,8 @@ from scientistcloud.readers.scratch_pool import ScratchPool
 
 _PARAMETER = "arrangement"
 _WAYS = ("timesteps", "slices", "fields", "datasets")
+_SPELLINGS = {"time": "timesteps", "depth": "slices"}
+"""What the same is called for files of one image (`sequence`)."""
 _NUMBER = re.compile(r"\d+")
 
 Part = tuple[DatasetSpec, dict[str, BoxReader]]
@@ -51,7 +53,7 @@ def open_volumes(
         parts = [_series(volumes, in_time=way == "timesteps")]
     choices = _distinct(c for v in volumes for c in v.choices)
     if len(volumes) > 1:
-        choices = (Choice(_PARAMETER, way, rule, tuple(w for w in _WAYS if w != way)), *choices)
+        choices = (Choice(_PARAMETER, way, rule, _others(volumes, way)), *choices)
     spec = SourceSpec(
         format_name,
         tuple(dataset for dataset, _ in parts),
@@ -89,7 +91,19 @@ def _distinct(items: Any) -> tuple[Any, ...]:
     return tuple(kept)
 
 
+def _others(volumes: Sequence[Volume], way: str) -> tuple[str, ...]:
+    """The other ways that these files can be arranged in."""
+    if len({(v.shape, v.timesteps) for v in volumes}) > 1:
+        return ()
+    can_be = {"datasets", "fields"}
+    if len({_sample(v) for v in volumes}) == 1:
+        can_be |= {"timesteps", "slices"} if len(volumes[0].shape) <= 2 else {"timesteps"}
+    return tuple(w for w in _WAYS if w in can_be and w != way)
+
+
 def _choose(volumes: Sequence[Volume], wanted: object) -> tuple[str, str]:
+    if isinstance(wanted, str):
+        wanted = _SPELLINGS.get(wanted, wanted)
     if wanted is not None and wanted not in _WAYS:
         raise InvalidOptions(
             f"The parameter arrangement={wanted!r} is none of: {', '.join(_WAYS)}."
