@@ -86,6 +86,32 @@ class TestChoice:
             assert choice.chosen == "axis0"
             assert choice.alternatives == ("axis1", "axis2", "axis3")
 
+    @pytest.mark.parametrize("name", ["time", "T"])
+    def test_an_axis_called_time_is_time_wherever_it_stands(self, root: Path, name: str) -> None:
+        values = numbers((2, 3, 4, 5), "u1")
+        with h5py.File(root / "a.h5", "w") as file:
+            file["a"] = values
+            for axis, label in zip(file["a"].dims, ("z", name, "y", "x"), strict=True):
+                axis.label = label
+        with opened(root) as source:
+            (dataset,) = source.spec.datasets
+            assert (dataset.timesteps, dataset.shape) == (3, (2, 4, 5))
+            assert same(whole(source, timestep=1), values[:, 1])
+            rule = next(c.rule for c in source.spec.choices if c.parameter == "time_axis")
+            assert rule == "the file calls this axis time"
+        with opened(root, {"time_axis": "z"}) as source:
+            assert same(whole(source, timestep=1), values[1])
+        with opened(root, {"time_axis": "none"}) as source:
+            assert source.spec.datasets[0].shape == (3, 4, 5)
+        assert_choices_round_trip(root, {}, None)
+
+    def test_a_stack_over_time_of_three_axes_stays_a_volume(self, root: Path) -> None:
+        with h5py.File(root / "a.h5", "w") as file:
+            file["a"] = numbers((3, 4, 5), "u1")
+            file["a"].dims[0].label = "time"
+        with opened(root) as source:
+            assert source.spec.datasets[0].shape == (3, 4, 5)
+
     def test_unlike_files_are_datasets_of_their_own(self, root: Path) -> None:
         dark = numbers((5, 6), "u2")
         scan = numbers((9, 5, 6), "u2")

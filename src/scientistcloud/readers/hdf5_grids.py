@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from scientistcloud.readers.hdf5_files import Hdf5Files, translated
 from scientistcloud.readers.nexus import children
 
 _MAX_SPLIT = 64
+_TIME_NAMES = frozenset(("t", "time"))
+_NAMED, _CALLED = "named by the parameter", "the file calls this axis time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,11 @@ def grids_of(
     main = chosen.arrays[0]
     axes = stored_axes(files, found, chosen)
     names = [axis.name for axis in axes]
-    time = axis_indices(parameters.get("time_axis"), "time_axis", names)
     component = _component_axis(main)
+    time, why = axis_indices(parameters.get("time_axis"), "time_axis", names), _NAMED
     splits = axis_indices(parameters.get("split_axis"), "split_axis", names)
+    if not splits and parameters.get("time_axis") in (None, ""):
+        time, why = _called_time(names, component), _CALLED
     if splits:
         split = splits[0]
         count = main.shape[split]
@@ -115,22 +119,25 @@ def grids_of(
             for i in range(count)
         ]
         rule = Choice("split_axis", axis_labels(names)[split], "named by the parameter")
-        return grids, [rule, *_time_choice(grids[0], bool(time))]
+        return grids, [rule, *_time_choice(grids[0], why if time else "")]
     grid = Grid(assign_roles(main.shape, time=time, component=component), axes)
-    return [grid], _time_choice(grid, bool(time))
+    return [grid], _time_choice(grid, why if time else "")
 
 
-def _time_choice(grid: Grid, is_named: bool) -> list[Choice]:
+def _called_time(names: Sequence[str], component: int | None) -> list[int]:
+    """The axis that the file calls time, where three others are left for space."""
+    called = [i for i, name in enumerate(names) if name.casefold() in _TIME_NAMES]
+    space = len(names) - (component is not None) - 1
+    return called if len(called) == 1 and space >= 3 else []
+
+
+def _time_choice(grid: Grid, why: str) -> list[Choice]:
     if not grid.roles.time:
         return []
     labels = axis_labels([axis.name for axis in grid.axes])
     chosen = ", ".join(labels[a] for a in grid.roles.time)
     shape = " x ".join(map(str, grid.roles.stored))
-    rule = (
-        "named by the parameter"
-        if is_named
-        else f"of the axes of {shape} samples the last three are space, those before are time"
-    )
+    rule = why or f"of the axes of {shape} samples the last three are space, those before are time"
     others = tuple(label for i, label in enumerate(labels) if i not in grid.roles.time)
     return [Choice("time_axis", chosen, rule, others)]
 
