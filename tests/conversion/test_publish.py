@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from scientistcloud.conversion.generations import published_generation, sweep, withdraw
+from scientistcloud.conversion.leftovers import close_abandoned, finish_revoked
 from scientistcloud.conversion.publish import (
     Publication,
     StagingLost,
@@ -140,6 +142,44 @@ def test_a_generation_marked_by_an_owner_that_died_before_its_commit_stays(tmp_p
     (second.staging_root / ".retired" / second.name / first.generation).touch()
     sweep(second.staging_root, tmp_path / "converted", grace_seconds=0)
     assert first.blocks("").is_dir()
+
+
+def test_what_was_revoked_by_somebody_who_was_killed_is_removed(tmp_path: Path) -> None:
+    published, dead, other = (publication(tmp_path) for _ in range(3))
+    publish(published)
+    open_staging(dead)
+    write(dead, "")
+    dead.staging.rename(dead.staging_root / f".revoked.{dead.staging.name}")
+    open_staging(other)
+    write(other, "")
+    assert finish_revoked(dead.staging_root, tmp_path / "converted") == 1
+    assert {each.name for each in dead.staging_root.iterdir()} == {other.staging.name}
+    assert not dead.blocks("").exists()
+    assert published.blocks("").is_dir()
+    assert other.blocks("").is_dir()
+
+
+def test_the_staging_folder_of_an_owner_that_is_gone_is_closed(tmp_path: Path) -> None:
+    dead, alive = publication(tmp_path, "dead.set"), publication(tmp_path, "alive")
+    for owner in (dead, alive):
+        open_staging(owner)
+        write(owner, "")
+    asked: list[set[str]] = []
+
+    def held(tokens: Collection[str]) -> set[str]:
+        asked.append(set(tokens))
+        return {alive.token}
+
+    root, converted = dead.staging_root, tmp_path / "converted"
+    assert close_abandoned(root, converted, 60.0, held) == []
+    assert asked == []
+    assert close_abandoned(root, converted, 0.0, held) == ["dead.set"]
+    assert asked == [{dead.token, alive.token}]
+    assert not dead.target.exists()
+    assert {each.name for each in root.iterdir()} == {alive.staging.name}
+    assert alive.blocks("").is_dir()
+    with pytest.raises(StagingLost):
+        commit(dead, [""])
 
 
 def test_a_failed_conversion_leaves_the_former_result_and_shows_its_log(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from scientistcloud.conversion.generations import (
     published_generation,
     sweep,
 )
+from scientistcloud.conversion.leftovers import finish_revoked
 from scientistcloud.conversion.publish import (
     Publication,
     close_staging,
@@ -115,6 +116,7 @@ def _missing_folders(target: Path) -> list[Path]:
 def _tidy(publication: Publication) -> None:
     close_staging(publication)
     sweep(publication.staging_root, publication.target.parent, 0.0)
+    finish_revoked(publication.staging_root, publication.target.parent)
     for folder in (publication.staging_root / ".retired", publication.staging_root):
         with suppress(OSError):  # another conversion is using it
             folder.rmdir()

@@ -18,7 +18,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +34,9 @@ from scientistcloud.conversion.generations import (
     published_generation,
 )
 from scientistcloud.errors import OutOfSpace, StorageUnavailable
+
+STAGING = ".staging"
+REVOKED = ".revoked."
 
 _TOKEN = re.compile(r"^[0-9a-f]{32}$")
 
@@ -112,7 +114,7 @@ def open_staging(publication: Publication) -> None:
     with storage_errors("the staging folder"):
         publication.staging_root.mkdir(parents=True, exist_ok=True)
         for folder in staged_by_others(publication):
-            _revoke(publication.staging_root, folder)
+            shutil.rmtree(_revoke(publication.staging_root, folder), ignore_errors=True)
         try:
             publication.staging.mkdir()
         except FileExistsError as error:
@@ -131,19 +133,14 @@ def staged_by_others(publication: Publication) -> list[Path]:
     ]
 
 
-def _revoke(staging_root: Path, folder: Path) -> None:
-    """Rename `folder` away first (that alone decides), then remove what it holds.
-
-    Its generation goes too, wherever it is not the published one: see `drop_unpublished`.
-    """
-    away = staging_root / f".revoked.{secrets.token_hex(8)}"
-    try:
+def _revoke(staging_root: Path, folder: Path) -> Path:
+    """Rename `folder` away, which alone decides; its new name still tells whose it was."""
+    away = staging_root / f"{REVOKED}{folder.name}"
+    with suppress(FileNotFoundError):
         folder.rename(away)
-    except FileNotFoundError:
-        return
     with suppress(FileNotFoundError):
         (away / HEADER).unlink()
-    shutil.rmtree(away, ignore_errors=True)
+    return away
 
 
 def commit(
@@ -189,9 +186,14 @@ def publish_log(publication: Publication) -> None:
 
 
 def close_staging(publication: Publication) -> None:
-    """Remove this attempt's staging folder and every generation that nobody can see."""
-    shutil.rmtree(publication.staging, ignore_errors=True)
+    """Remove this attempt's staging folder and every generation that nobody can see.
+
+    In this order, so that whoever is killed between two steps leaves a folder that tells what there
+    is to do (see `leftovers.finish_revoked`).
+    """
+    away = _revoke(publication.staging_root, publication.staging)
     drop_unpublished(publication.target, publication.staging_root, publication.name)
+    shutil.rmtree(away, ignore_errors=True)
     with suppress(OSError):  # not empty, or never made
         publication.target.rmdir()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from bson import ObjectId
@@ -147,6 +147,13 @@ class DatasetStore:
     def holds(self, claim: Claim) -> bool:
         """Whether the claim is still ours, without renewing it."""
         return self._collection.find_one(_held(claim), {"_id": 1}) is not None
+
+    def held_tokens(self, tokens: Collection[str]) -> set[str]:
+        """Which of these tokens are in the lease of a claim now, whoever holds it."""
+        query: Document = {"status": DatasetStatus.CONVERTING.value}
+        query |= {"conversion.lease.token": {"$in": list(tokens)}, "$expr": transition.LEASED}
+        found = self._collection.find(query, {"conversion.lease.token": 1})
+        return {document["conversion"]["lease"]["token"] for document in found}
 
     def exists(self, claim: Claim) -> bool:
         """Whether the document is still there, whoever holds it."""

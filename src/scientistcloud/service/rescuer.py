@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import threading
 import time
+from pathlib import Path
 
 import structlog
 
 from scientistcloud.conversion.generations import sweep
+from scientistcloud.conversion.leftovers import close_abandoned, finish_revoked
+from scientistcloud.conversion.publish import STAGING
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.errors import DatabaseUnavailable
 from scientistcloud.service.surroundings import Surroundings
@@ -64,12 +67,21 @@ class Rescuer:
     def _sweep_often(self) -> None:
         """In a thread of its own: the storage may hang, rescuing must not."""
         settings = self._around.settings
-        converted = settings.out_data_dir
         while not self._around.stopping.is_set():
             started = time.monotonic()
             try:
-                sweep(converted / ".staging", converted, settings.grace_seconds)
+                self._sweep(settings.out_data_dir, settings.grace_seconds)
             except OSError as error:
-                log.warning("Cannot remove replaced generations", reason=str(error))
+                log.warning("Cannot remove what is left over", reason=str(error))
+            except DatabaseUnavailable as error:
+                log.warning("MongoDB cannot be reached", reason=error.message)
             pause = min(_SWEEP_SECONDS, max(1.0, settings.grace_seconds / 4))
             self._around.stopping.wait(max(1.0, pause - (time.monotonic() - started)))
+
+    def _sweep(self, converted: Path, grace_seconds: float) -> None:
+        staging_root = converted / STAGING
+        sweep(staging_root, converted, grace_seconds)
+        finish_revoked(staging_root, converted)
+        held = self._around.store.held_tokens
+        for name in close_abandoned(staging_root, converted, grace_seconds, held):
+            log.info(f"Removed what an attempt on dataset {name} had left", dataset=name)
