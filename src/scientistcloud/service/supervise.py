@@ -12,9 +12,9 @@ from typing import Any
 import structlog
 
 from scientistcloud import host
-from scientistcloud.conversion.generations import LOG, withdraw
+from scientistcloud.conversion.generations import LOG, published_generation, withdraw
 from scientistcloud.conversion.options import Progress
-from scientistcloud.conversion.publish import Publication, close_staging, publish_log
+from scientistcloud.conversion.publish import STAGING, Publication, close_staging, publish_log
 from scientistcloud.datasets.document import Claim
 from scientistcloud.errors import (
     AttemptCrashed,
@@ -60,14 +60,20 @@ def supervise(claim: Claim, around: Surroundings) -> None:
         outcome = _attempt(claim, publication, lease, around)
     finally:
         around.heartbeat.drop(lease)
-    if not lease.lost.is_set():
-        with _storage_may_fail(claim):
-            _add_to_log(publication, outcome)
-            publish_log(publication)
-        if not settle(claim, outcome, around) and outcome.result is not None:
-            _clean_up_after_deletion(claim, publication, around)
+    if lease.lost.is_set() or not _conclude(claim, outcome, publication, around):
+        _clean_up_after_deletion(claim, outcome, publication, around)
     with _storage_may_fail(claim):
         close_staging(publication)
+
+
+def _conclude(
+    claim: Claim, outcome: Outcome, publication: Publication, around: Surroundings
+) -> bool:
+    """Publish the log and settle; False where the claim was lost meanwhile."""
+    with _storage_may_fail(claim):
+        _add_to_log(publication, outcome)
+        publish_log(publication)
+    return settle(claim, outcome, around)
 
 
 @contextmanager
@@ -83,7 +89,7 @@ def publication_of(claim: Claim, settings: Settings) -> Publication:
     """Where the attempt of `claim` writes."""
     return Publication(
         target=settings.out_data_dir / claim.uuid,
-        staging_root=settings.out_data_dir / ".staging",
+        staging_root=settings.out_data_dir / STAGING,
         name=claim.uuid,
         token=claim.token,
     )
@@ -253,10 +259,13 @@ def _add_to_log(publication: Publication, outcome: Outcome) -> None:
             lines.write(f"FAILED {error.code}: {error.message}\nWhat to do: {error.remedy}\n")
 
 
-def _clean_up_after_deletion(claim: Claim, publication: Publication, around: Surroundings) -> None:
+def _clean_up_after_deletion(
+    claim: Claim, outcome: Outcome, publication: Publication, around: Surroundings
+) -> None:
     """Remove what was published if the document was deleted in the last moment."""
-    try:
+    with _storage_may_fail(claim):
+        ours = published_generation(publication.target) == publication.generation
+        if not ours and outcome.result is None:
+            return
         if not around.store.exists(claim) and around.store.find(claim.uuid) is None:
             withdraw(publication.target)
-    except DatabaseUnavailable:
-        log.warning("Cannot tell whether the dataset still exists", dataset=claim.uuid)
