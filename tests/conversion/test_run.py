@@ -17,7 +17,13 @@ from scientistcloud.conversion.options import ConversionOptions, Progress
 from scientistcloud.conversion.publish import Publication, close_staging, open_staging
 from scientistcloud.conversion.result import ConversionResult
 from scientistcloud.conversion.run import Request, convert
-from scientistcloud.errors import CorruptSource, MissingMember, SourceChanged, Stopped
+from scientistcloud.errors import (
+    CorruptSource,
+    MissingMember,
+    SourceChanged,
+    Stopped,
+    VerificationFailed,
+)
 from scientistcloud.idx.check import verify_path
 
 
@@ -147,6 +153,21 @@ def test_a_change_during_the_conversion_is_noticed(stack: Path, tmp_path: Path) 
 
     with pytest.raises(SourceChanged):
         run(stack, tmp_path / "out", plan=change)
+    assert not (tmp_path / "out" / "visus.idx").exists()
+
+
+def test_a_file_that_changes_between_copy_and_comparison_is_a_change(tmp_path: Path) -> None:
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    np.save(upload / "volume.npy", np.full((16, 64, 64), 1, np.uint16))
+
+    def change(progress: Progress) -> None:
+        if progress.phase == "copying" and progress.done_bytes == progress.total_bytes:
+            np.save(upload / "volume.npy", np.full((16, 64, 64), 2, np.uint16))
+
+    with pytest.raises(SourceChanged) as raised:
+        run(upload, tmp_path / "out", progress=change)
+    assert isinstance(raised.value.__cause__, VerificationFailed)
     assert not (tmp_path / "out" / "visus.idx").exists()
 
 

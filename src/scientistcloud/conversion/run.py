@@ -26,7 +26,7 @@ from scientistcloud.conversion.publish import (
 from scientistcloud.conversion.record import ConversionLog, InputFile
 from scientistcloud.conversion.result import ConversionResult, Meter, Usage, describe_outputs
 from scientistcloud.conversion.verify import verify_dataset
-from scientistcloud.errors import CorruptSource, SourceChanged, Stopped
+from scientistcloud.errors import PermanentError, SourceChanged, Stopped
 from scientistcloud.idx.header import IdxHeader
 from scientistcloud.idx.manifest import MANIFEST_NAME, amend_manifest, sum_file
 from scientistcloud.idx.reader import IdxReader
@@ -127,7 +127,8 @@ class _Conversion:
                 return adopted
         try:
             result = self._convert(listing, fingerprint, request)
-        except CorruptSource as error:
+        except PermanentError as error:
+            # A failed verification too: the copy read one version, the comparison another.
             if scan(self._root).fingerprint() != fingerprint:
                 raise SourceChanged from error
             raise
