@@ -96,7 +96,7 @@ class Actions:
                 process.kill()
         if of_service:
             for document in held:
-                self._observer.expect_recovery(document["_id"], lease_of(document)["token"])
+                self._observer.expect_recovery(document)
         return [document["_id"] for document in held]
 
     def stop_service(self) -> Hit:
@@ -272,7 +272,9 @@ class Actions:
         self._later.append((time.monotonic() + seconds, end))
 
     def _in_progress(self) -> list[dict[str, Any]]:
-        return list(self._fleet.datasets.find({"status": CONVERTING}))
+        """Documents whose owners are running, maybe stopped for a while."""
+        found = self._fleet.datasets.find({"status": CONVERTING})
+        return [document for document in found if self._fleet.host_of(document) is not None]
 
     def _pick(self) -> dict[str, Any] | None:
         held = [document for document in self._in_progress() if "token" in lease_of(document)]

@@ -34,6 +34,9 @@ from tests.fault.verdict import check
 
 DISK_BYTES = 700 << 20
 PAUSE_SECONDS = 0.05
+MEAN_SECONDS = 0.3
+"""Between two faults: some work is to be done as well."""
+
 SETTLE_SECONDS = 180.0
 
 COMMIT_STEPS = (
@@ -74,6 +77,7 @@ class Chaos:
             ships, self._feeder, self._observer, self._chance, lease_seconds=options.lease
         )
         self._hits_seen = 0
+        self._next_at = 0.0
         self._armed: tuple[str, float] | None = None
         self.outcome = Outcome(seed=options.seed, services=options.services, lease=options.lease)
         self._table = self._choose(network=network)
@@ -129,13 +133,15 @@ class Chaos:
             return
         self._feeder.feed()
         self._count_step()
-        if self._armed is not None and time.monotonic() < self._armed[1]:
+        is_armed = self._armed is not None and time.monotonic() < self._armed[1]
+        if is_armed or time.monotonic() < self._next_at:
             return
         name, act = self._chance.choice(self._table)
         with suppress(PyMongoError), pymongo.timeout(3.0):
             hit = act()
             if hit:
                 self._count(name, hit)
+                self._next_at = time.monotonic() + self._chance.uniform(0, 2 * MEAN_SECONDS)
 
     def _count(self, name: str, hit: list[str], **more: Any) -> None:
         self.outcome.faults[name] += 1
@@ -170,8 +176,7 @@ class Chaos:
             elif hit["target"] in ("service", "group") or hit["step"].startswith("service"):
                 with suppress(PyMongoError), pymongo.timeout(3.0):
                     for document in self._actions.held_by(hit["pids"]):
-                        token = document["conversion"]["lease"]["token"]
-                        self._observer.expect_recovery(document["_id"], token)
+                        self._observer.expect_recovery(document)
         self._hits_seen = len(hits)
         if self._armed is not None and time.monotonic() > self._armed[1]:
             self._fleet.failpoints.disarm()
@@ -188,6 +193,7 @@ class Chaos:
         self._check("after one more request for each", all_done=True)
         self._observer.stop()
         outcome = self.outcome
+        outcome.requeue_seconds = self._observer.requeue_seconds
         outcome.recovery_seconds = self._observer.recovery_seconds
         outcome.wrong += [f"nobody took over {uuid}" for uuid in self._observer.waiting_for]
         outcome.wrong += self._actions.slow_ends

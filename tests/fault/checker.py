@@ -82,11 +82,10 @@ class Checker:
         uuid, folder = document["_id"], self.converted / document["_id"]
         source = np.load(self.options.shared / "upload" / uuid / "volume.npy", mmap_mode="r")
         newest = int(source.flat[0]) % 65536
-        dataset = ov.LoadDataset(str(folder / "visus.idx")) if folder.is_dir() else None
-        if dataset is None:
+        if not (folder / "visus.idx").is_file():
             yield "done, and cannot be opened"
             return
-        samples = np.asarray(dataset.read())
+        samples = np.asarray(ov.LoadDataset(str(folder / "visus.idx")).read())
         values = np.unique(samples).tolist()
         index, version = divmod(values[0], 65536)
         if len(values) > 1 or uuid != f"chaos-{index}" or samples.shape != source.shape:

@@ -69,6 +69,8 @@ class Host:
 
     def start(self, server: Server, settings: dict[str, str]) -> None:
         """Start a service; its log is ``service-<host>.log``, all its lives one after another."""
+        if self.process is not None:
+            self.process.wait(10)  # only one at a time
         url = server.url(address(self.number)) if self._namespace else server.url()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("MONGO")}
         environment = inherited | settings

@@ -16,6 +16,7 @@ class Outcome:
     seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
+    requeue_seconds: list[float] = field(default_factory=list)
     recovery_seconds: list[float] = field(default_factory=list)
     settled_seconds: list[float] = field(default_factory=list)
     checked: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -35,7 +36,6 @@ def percentile(values: list[float], part: float) -> float:
 
 def write_report(outcome: Outcome) -> str:
     """The outcome as Markdown."""
-    recovery = outcome.recovery_seconds
     lines = [
         f"{outcome.total} faults in {outcome.seconds:.0f} s, seed {outcome.seed}, "
         f"{outcome.services} services, lease {outcome.lease:g} s: **{len(outcome.wrong)} wrong**.",
@@ -45,9 +45,10 @@ def write_report(outcome: Outcome) -> str:
         *(f"| {name} | {count} |" for name, count in sorted(outcome.faults.items())),
         f"| all | {outcome.total} |",
         "",
-        f"Recovery after a killed service ({len(recovery)} datasets): "
-        f"p50 {percentile(recovery, 0.5):.1f} s, p99 {percentile(recovery, 0.99):.1f} s, "
-        f"longest {max(recovery, default=float('nan')):.1f} s.",
+        "| after a killed service, seconds until | datasets | p50 | p99 | longest |",
+        "|---|---|---|---|---|",
+        _row("the dataset was in the queue again", outcome.requeue_seconds),
+        _row("another service had it in hand", outcome.recovery_seconds),
         "",
         *(f"Not injected: {reason}." for reason in outcome.left_out),
         "",
@@ -61,3 +62,9 @@ def write_report(outcome: Outcome) -> str:
         lines += [f"The checker {stage}: {told}.", ""]
     lines += [f"- {sentence}" for sentence in outcome.wrong]
     return "\n".join(lines) + "\n"
+
+
+def _row(name: str, seconds: list[float]) -> str:
+    middle, most = percentile(seconds, 0.5), percentile(seconds, 0.99)
+    longest = max(seconds, default=float("nan"))
+    return f"| {name} | {len(seconds)} | {middle:.1f} | {most:.1f} | {longest:.1f} |"

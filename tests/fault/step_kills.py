@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tests.fault.fleet import Fleet, be_nice, fleet
 from tests.fault.observer import Observer
@@ -35,6 +36,14 @@ SETTINGS = {
     "GENERATION_GRACE_SECONDS": "20",
 }
 
+Case = tuple[Armed, ...]
+
+FIRST = (
+    Armed("child replace STAGING/visus.idx -> TARGET/visus.idx", "before", "group"),
+    Armed("child replace STAGING/visus.idx -> TARGET/visus.idx", "after", "group"),
+)
+"""Kills after which the next attempt takes a folder away, or adopts what was published."""
+
 
 @dataclass
 class Result:
@@ -42,7 +51,7 @@ class Result:
 
     steps: int = 0
     hit: Counter[str] = field(default_factory=Counter)
-    not_reached: list[Armed] = field(default_factory=list)
+    not_reached: list[Case] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
@@ -56,46 +65,64 @@ def run(root: Path, *, count: int | None, seed: int, say: Callable[[str], None] 
         cases = _cases(ships, result)
         if count is not None:
             cases = random.Random(seed).sample(cases, min(count, len(cases)))
-        for number, armed in enumerate(cases, start=1):
+        for number, case in enumerate(cases, start=1):
             uuid = f"chaos-{number}"
-            _carry_out(ships, replace(armed, dataset=uuid), result)
-            say(f"{number}/{len(cases)} {armed.when} {armed.step}: {armed.target}")
+            _carry_out(ships, uuid, case, result)
+            say(f"{number}/{len(cases)} {_name(case)}: {case[-1].target}")
         for host in ships.hosts:
             _revive(ships, host.number)
         time.sleep(1.0)
         observer.stop()
         verdict = check(ships, all_done=True, patience_seconds=60)
-        by_uuid = {f"chaos-{number}": armed for number, armed in enumerate(cases, start=1)}
+        by_uuid = {f"chaos-{number}": case for number, case in enumerate(cases, start=1)}
         for sentence in verdict.wrong:
             result.wrong.append(f"{sentence} [{by_uuid.get(sentence.split(':')[0])}]")
     return result
 
 
-def _cases(ships: Fleet, result: Result) -> list[Armed]:
-    """Every kill of every step, from two attempts that nobody disturbs."""
-    ships.failpoints.record()
-    _convert(ships, "chaos-0", 1)
-    _convert(ships, "chaos-0", 2)
-    time.sleep(0.5)
-    steps = [entry for entry in ships.failpoints.recorded() if entry["dataset"] == "chaos-0"]
+def _cases(ships: Fleet, result: Result) -> list[Case]:
+    """Every kill of every step, also of an attempt that follows on a killed one."""
+    steps = _record(ships, "chaos-0")
+    cases: list[Case] = [(armed,) for armed in kills(steps)]
+    for first in FIRST:
+        again = _record(ships, "chaos-0", replace(first, dataset="chaos-0"))
+        steps += again
+        cases += [(first, second) for second in kills(again, ("self", "group"), ("group",))]
     result.steps = len({entry["step"] for entry in steps})
-    return kills(steps)
+    return cases
 
 
-def _carry_out(ships: Fleet, armed: Armed, result: Result) -> None:
+def _record(ships: Fleet, uuid: str, *first: Armed) -> list[dict[str, Any]]:
+    """The steps of two attempts: undisturbed, or the one that follows when `first` has hit."""
+    version = 10 * (1 + len(ships.failpoints.hits()))
+    if not first:
+        ships.failpoints.record()
+        _convert(ships, uuid, version)
+    else:
+        ships.failpoints.arm(*first)
+    _convert(ships, uuid, version + 1)
+    time.sleep(0.5)
+    return [entry for entry in ships.failpoints.recorded() if entry["dataset"] == uuid]
+
+
+def _carry_out(ships: Fleet, uuid: str, case: Case, result: Result) -> None:
     began = time.monotonic()
     before = len(ships.failpoints.hits())
-    ships.failpoints.arm(armed)
+    ships.failpoints.arm(*(replace(armed, dataset=uuid) for armed in case))
     for version in (1, 2):
-        problem = _convert(ships, armed.dataset, version)
+        problem = _convert(ships, uuid, version)
         if problem:
-            result.wrong.append(f"{problem} [{armed}]")
+            result.wrong.append(f"{problem} [{case}]")
     ships.failpoints.disarm()
-    if len(ships.failpoints.hits()) > before:
-        result.hit[f"{armed.when} {armed.step}"] += 1
+    if len(ships.failpoints.hits()) == before + len(case):
+        result.hit[_name(case)] += 1
         result.seconds.append(time.monotonic() - began)
     else:
-        result.not_reached.append(armed)
+        result.not_reached.append(case)
+
+
+def _name(case: Case) -> str:
+    return ", then ".join(f"{armed.when} {armed.step}" for armed in case)
 
 
 def _convert(ships: Fleet, uuid: str, version: int) -> str:

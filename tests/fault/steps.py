@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,10 @@ class Failpoints:
         self.folder = Path(tempfile.mkdtemp(prefix="sc-failpoints-", dir="/dev/shm"))
         self.folder.chmod(0o777)
 
-    def arm(self, armed: Armed) -> None:
-        """Arm one step; replaces what was armed before."""
+    def arm(self, *armed: Armed) -> None:
+        """Arm steps, to be hit in this order; replaces what was armed before."""
         draft = self.folder / f"draft.{os.getpid()}"
-        draft.write_text(json.dumps(asdict(armed)))
+        draft.write_text(json.dumps([asdict(each) for each in armed]))
         draft.replace(self.folder / "armed")
 
     def disarm(self) -> bool:
@@ -74,13 +75,17 @@ class Failpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def kills(steps: list[dict[str, Any]]) -> list[Armed]:
+def kills(
+    steps: list[dict[str, Any]],
+    of_child: Sequence[str] = CHILD_TARGETS,
+    of_service: Sequence[str] = SERVICE_TARGETS,
+) -> list[Armed]:
     """Every kind of kill before and after each of these steps."""
     names = {(entry["step"], entry["when"]) for entry in steps}
     return sorted(
         Armed(step, when, target)
         for step, when in names
-        for target in (CHILD_TARGETS if step.startswith("child") else SERVICE_TARGETS)
+        for target in (of_child if step.startswith("child") else of_service)
     )
 
 

@@ -7,9 +7,9 @@ driver's updates), so that a process can be hit right before or after one of the
 A step is called ``<role> <operation> <what>``, for instance ``child replace STAGING/visus.idx ->
 TARGET/visus.idx`` or ``service update complete``. The folder in ``SC_FAILPOINTS`` holds
 
-- ``armed``: one line of JSON ``{id, step, when, target, signal, dataset}``. The process that comes
-  to this step renames the file away, so that it works once, and then sends the signal to
-  ``target``: itself, the service, the warm process or the whole group;
+- ``armed``: a JSON list of ``{id, step, when, target, signal, dataset}``. The process that comes to
+  the first of these steps takes it out of the list, so that it works once, and then sends the
+  signal to ``target``: itself, the service, the warm process or the whole group;
 - ``hits``: a line of JSON for each hit, written before the signal is sent;
 - ``steps``: where it exists, a line of JSON for every step of every process.
 
@@ -37,7 +37,7 @@ ARMED, HITS, STEPS = (os.path.join(FOLDER, name) for name in ("armed", "hits", "
 _IDENTITY = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 _SHORTER = (
     (re.compile(rf".*/\.staging/(?P<uuid>{_IDENTITY})\.[0-9a-f]{{32}}"), "STAGING"),
-    (re.compile(r".*/\.staging/\.revoked\.[0-9a-f]+"), "REVOKED"),
+    (re.compile(r".*/\.staging/\.revoked\.[^/]+"), "REVOKED"),
     (re.compile(rf".*/\.staging/\.retired/(?P<uuid>{_IDENTITY})"), "RETIRED"),
     (re.compile(rf".*/converted/(?P<uuid>{_IDENTITY})"), "TARGET"),
     (re.compile(r"/[0-9a-f]{16}\b"), "/GENERATION"),
@@ -75,7 +75,7 @@ def reach(step: str, when: str, dataset: str) -> None:
         _append(STEPS, {"step": step, "when": when, "dataset": dataset, "pid": os.getpid()})
     try:
         with open(ARMED, encoding="utf-8") as file:
-            armed = json.load(file)
+            armed, *further = json.load(file)
     except (OSError, ValueError):
         return
     if armed["step"] != step or armed["when"] != when:
@@ -83,7 +83,12 @@ def reach(step: str, when: str, dataset: str) -> None:
     if armed["dataset"] and armed["dataset"] != dataset:
         return
     with suppress(OSError):
-        _real_rename(ARMED, f"{ARMED}.{os.getpid()}")
+        taken = f"{ARMED}.{os.getpid()}"
+        _real_rename(ARMED, taken)
+        if further:
+            with open(taken, "w", encoding="utf-8") as file:
+                json.dump(further, file)
+            _real_rename(taken, ARMED)
         _hit(armed, dataset)
 
 
