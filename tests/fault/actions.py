@@ -187,9 +187,10 @@ class Actions:
         return [held["_id"]] if held and self._feeder.ask(held["_id"]) else []
 
     def edit_input(self) -> Hit:
-        """The source changes in mid-conversion, and nobody asks."""
+        """The source changes in mid-conversion, by a new file or in the old one; nobody asks."""
         held = self._pick()
-        if held is None or not self._feeder.change(held["_id"]):
+        change = self._chance.choice([self._feeder.change, self._feeder.overwrite])
+        if held is None or not change(held["_id"]):
             return []
         now = lease_of(self._feeder.document(held["_id"])).get("token")
         return [held["_id"]] if now == lease_of(held)["token"] else []

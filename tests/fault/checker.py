@@ -28,6 +28,17 @@ import pymongo
 _TEMPLATE = re.compile(r"^\(filename_template\)\s*\n\s*\./visus/([0-9A-Za-z]+)/", re.MULTILINE)
 DELETED_SECONDS = 30.0
 
+EXPECTED_CODES = {
+    "",
+    "AttemptCrashed",
+    "HostBusy",
+    "HostLost",
+    "OutOfSpace",
+    "SourceChanged",
+    "StorageUnavailable",
+}
+"""What an attempt may end with under these faults; anything else blames the wrong one."""
+
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -114,6 +125,9 @@ class Checker:
         for entry in self.journal:
             if "token" in entry:
                 request_of[entry["token"][:16]] = entry["request"]
+                self.counts[f"attempts: {entry['outcome']} {entry['code']}".rstrip()] += 1
+                if entry["code"] not in EXPECTED_CODES:
+                    yield f"{entry['uuid']}: an attempt ended with {entry['code']}"
                 if entry.get("outcome") == "done":
                     completed[entry["request"]].add(entry["token"])
         for request, tokens in completed.items():

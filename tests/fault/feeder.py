@@ -59,5 +59,14 @@ class Feeder:
         self._versions[uuid] = version
         return True
 
+    def overwrite(self, uuid: str) -> bool:
+        """Change the source in its place; False where that is not possible."""
+        try:
+            self._fleet.overwrite_source(uuid, self._versions[uuid] + 1)
+        except OSError:
+            return False
+        self._versions[uuid] += 1
+        return True
+
     def document(self, uuid: str) -> dict[str, Any]:
         return self._fleet.datasets.find_one({"_id": uuid}) or {}

@@ -23,6 +23,7 @@ from tests.fault.steps import Failpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "chaos"
+NPY_HEADER_BYTES = 128
 QUEUED, CONVERTING = "conversion queued", "converting"
 
 
@@ -106,6 +107,17 @@ class Fleet:
         np.save(draft, np.full(shape, value, np.uint32))
         (self.upload / uuid).mkdir(exist_ok=True)
         draft.replace(self.upload / uuid / "volume.npy")
+        self.note(uuid=uuid, source=version)
+
+    def overwrite_source(self, uuid: str, version: int) -> None:
+        """Write a new version into the very file that may be open elsewhere, in one call."""
+        value = int(uuid.removeprefix("chaos-")) * 65536 + version
+        path = self.upload / uuid / "volume.npy"
+        content = bytearray(path.read_bytes())
+        samples = np.frombuffer(content, np.uint32, offset=NPY_HEADER_BYTES)
+        samples[:] = value
+        with path.open("r+b", buffering=0) as file:
+            file.write(content)
         self.note(uuid=uuid, source=version)
 
     def request(self, uuid: str, version: int) -> None:

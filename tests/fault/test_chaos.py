@@ -35,13 +35,16 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path) -> None:
         ships.datasets.update_one({"_id": "chaos-1"}, {"$set": {"conversion.lease": {}}})
         (ships.converted / "chaos-2" / "visus.idx").unlink()
         (ships.converted / ".staging" / f"chaos-3.{'0' * 32}").mkdir()
+        failure = {"outcome": "failed", "code": "VerificationFailed"}
+        ships.note(uuid="chaos-3", token="3" * 32, request="blamed", **failure)
         for token in ("1" * 32, "2" * 32):
-            ships.note(uuid="chaos-3", token=token, request="twice", outcome="done")
+            ships.note(uuid="chaos-3", token=token, request="twice", outcome="done", code="")
         wrong = "\n".join(check(ships).wrong)
     assert "chaos-0: done with version 1 where 2 to 1 was asked for" in wrong
     assert "chaos-1: done with a lease" in wrong
     assert "chaos-2: done, and cannot be opened" in wrong
     assert f"left in the staging folder: chaos-3.{'0' * 32}" in wrong
+    assert "chaos-3: an attempt ended with VerificationFailed" in wrong
     assert "request twice was completed by 2 attempts" in wrong
 
 
