@@ -42,8 +42,8 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     channel = Channel.of_descriptor(descriptor)
-    channel.send({"ready": os.getpid()})
     with suppress(ChannelClosed):
+        channel.send({"ready": os.getpid()})
         _serve(channel)
 
 
