@@ -13,6 +13,7 @@ On its channel::
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
 import resource
 import tempfile
@@ -33,6 +34,8 @@ from scientistcloud.service.sandbox import confine
 _REPORT_SECONDS = 0.2
 _MEMORY_CHECK_SECONDS = 0.25
 _MEMORY_SLACK = 1.1
+_SHOWN_BYTES = 64 << 10
+_SHOWN_CHARACTERS = 2000
 
 
 def rehearse() -> None:
@@ -73,7 +76,7 @@ def run_attempt(order: dict[str, Any], channel: Channel) -> int:
     except (Stopped, StagingLost):
         answer = {"stopped": True}
     except ConversionError as error:
-        answer = {"failed": error.to_dict(), "trace": _trace(error)}
+        answer = {"failed": _told(error), "trace": _trace(error)}
     except MemoryError as error:
         limit = ResourceLimit("The conversion ran out of memory.")
         answer = {"failed": limit.to_dict(), "trace": _trace(error)}
@@ -108,7 +111,7 @@ def _convert(order: dict[str, Any], publication: Publication, link: _Link) -> di
         stop=link.stopped.is_set,
         confirm=link.confirm,
     )
-    return {"done": result.to_dict()}
+    return {"done": shortened(result.to_dict())}
 
 
 def _log_to(path: Path) -> None:
@@ -142,6 +145,24 @@ def _watch_memory(limit_bytes: int, link: _Link) -> None:
             link.channel.send({"failed": error.to_dict(), "trace": ""})
             os._exit(1)
         time.sleep(_MEMORY_CHECK_SECONDS)
+
+
+def shortened(told: dict[str, Any]) -> dict[str, Any]:
+    """A plan or a result with only so many of its datasets and fields as a message holds.
+
+    They are only for show; ``metadata.json`` and ``conversion.log`` have them all.
+    """
+    kept = max([len(told["datasets"]), *(len(each["fields"]) for each in told["datasets"])])
+    while kept > 1 and len(json.dumps(told)) > _SHOWN_BYTES:
+        kept //= 2
+        first = [each | {"fields": each["fields"][:kept]} for each in told["datasets"][:kept]]
+        told = told | {"datasets": first}
+    return told
+
+
+def _told(error: ConversionError) -> dict[str, str]:
+    """The error for the service, however many names its sentence lists."""
+    return {key: text[:_SHOWN_CHARACTERS] for key, text in error.to_dict().items()}
 
 
 def _trace(error: BaseException) -> str:
@@ -194,7 +215,7 @@ class _Link:
 
     def tell_plan(self, plan: dict[str, Any]) -> None:
         """Tell what the attempt needs, and wait to be let in."""
-        self._send({"plan": plan})
+        self._send({"plan": shortened(plan)})
         self._admitted.wait()
         if self.stopped.is_set():
             raise Stopped
