@@ -429,6 +429,16 @@ def test_directories_and_reports_are_left_out(tmp_path: Path) -> None:
         open_at(tmp_path, tmp_path)
 
 
+@pytest.mark.parametrize("end", [200, 400, 560])
+def test_a_slice_that_is_cut_short_is_no_stray(tmp_path: Path, end: int) -> None:
+    for number in range(3):
+        save(tmp_path / f"{number}.dcm", noise((4, 5), "u2"), position=number)
+    slices = (tmp_path / "1.dcm").read_bytes()
+    (tmp_path / "1.dcm").write_bytes(slices[:end])
+    with pytest.raises(CorruptSource, match=r"1\.dcm"):
+        open_at(tmp_path, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan_truncated.dcm"])
 def test_truncated_files_of_pydicom(name: str, tmp_path: Path) -> None:
     with pytest.raises((CorruptSource, UnrecognizedFormat), match=name.replace(".", r"\.")):

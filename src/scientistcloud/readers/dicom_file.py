@@ -135,6 +135,7 @@ def read_file(path: Path, name: str) -> DicomFile | None:
         if "Rows" not in dataset or "Columns" not in dataset:
             if not len(dataset):
                 raise CorruptSource(f"{name} holds no DICOM elements.")
+            _check_without_image(dataset, name)
             return None
         return _describe(dataset, path, name, at, head)
     except ConversionError:
@@ -143,6 +144,14 @@ def read_file(path: Path, name: str) -> DicomFile | None:
         # pydicom raises nearly anything on damaged files.
         reason = shown(str(error), 200)
         raise CorruptSource(f"{name} is a damaged DICOM file ({reason}).") from error
+
+
+def _check_without_image(dataset: Dataset, name: str) -> None:
+    """A report has no size of an image; an image without one is damaged, and no stray."""
+    meta = getattr(dataset, "file_meta", None) or Dataset()
+    kind = uid.UID(str(dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or ""))
+    if not kind or "Image Storage" in kind.name:
+        raise CorruptSource(f"{name} is a damaged DICOM file (it lacks the size of its image).")
 
 
 def _describe(dataset: Dataset, path: Path, name: str, at: int, head: bytes) -> DicomFile:
