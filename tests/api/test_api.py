@@ -213,6 +213,7 @@ def test_status_changes_are_seen_without_a_replica_set(tmp_path: Path, standalon
     try:
         with _serving(tmp_path, MONGO_URL=standalone_url, DB_NAME=name) as api:
             _change_statuses(api, client[name])
+            assert sum("seen\\nhere is" in line for line in api.lines()) == 3
     finally:
         client.drop_database(name)
         client.close()
@@ -258,6 +259,8 @@ def test_an_outage_is_told_once_and_waited_out(tmp_path: Path) -> None:
 def test_without_a_mongo_url_it_names_the_variable(tmp_path: Path) -> None:
     with _serving(tmp_path) as api:
         _wait(lambda: "MONGO_URL" in api.http.get("/health").json()["database"], "the reason")
+        assert api.http.get("/health").json()["status"] == "degraded"
+        assert api.http.get("/api/v1/datasets/x/status").status_code == 503
 
 
 def test_a_bad_setting_stops_it_at_the_start() -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -211,14 +211,6 @@ class Manifest:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def rest_crc32(pieces: Iterable[bytes]) -> int:
-    """The CRC-32 of the pieces of a file of blocks that are no payload, in the file's order."""
-    crc = 0
-    for piece in pieces:
-        crc = crc32(piece, crc)
-    return crc
 
 
 def _pack_head(counts: tuple[int, int, int], list_bytes: int, slots_crc: int, crc: int) -> bytes:

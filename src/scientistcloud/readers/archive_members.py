@@ -8,7 +8,7 @@ from __future__ import annotations
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -53,9 +53,6 @@ class Member:
     name: str
     is_folder: bool
     blocks: Iterator[bytes]
-
-
-Members = Callable[[Path, str, int], Iterator[Member]]
 
 
 def zip_members(path: Path, name: str, most: int) -> Iterator[Member]:

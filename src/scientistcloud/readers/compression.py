@@ -12,7 +12,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from isal import isal_zlib
 
@@ -185,7 +185,6 @@ class BlockStream:
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
         self._rest = b""
-        self.taken_bytes = 0
 
     def read(self, size: int) -> bytes:
         parts: list[bytes] = []
@@ -198,14 +197,4 @@ class BlockStream:
             parts.append(self._rest[:wanted])
             self._rest = self._rest[wanted:]
             wanted -= len(parts[-1])
-        out = b"".join(parts)
-        self.taken_bytes += len(out)
-        return out
-
-
-def write_blocks(blocks: Iterable[bytes], target: Path, check: Callable[[int], Any]) -> None:
-    """Write `blocks` into the new file `target`; `check` is told the length of each before."""
-    with target.open("xb") as file:
-        for block in blocks:
-            check(len(block))
-            file.write(block)
+        return b"".join(parts)

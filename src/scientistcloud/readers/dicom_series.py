@@ -140,10 +140,6 @@ def _by_place(first: DicomFile, frames: list[Frame]) -> Series:
     )
 
 
-def _dot(a: Sequence[float], b: Sequence[float]) -> float:
-    return sum(p * q for p, q in zip(a, b, strict=True))
-
-
 def _in_time(frame: Frame) -> tuple[object, ...]:
     return frame.order, frame.number, natural_key(frame.name)
 

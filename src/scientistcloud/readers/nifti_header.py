@@ -83,7 +83,6 @@ class NiftiHeader:
     length_units: str | None
     time_units: str | None
     time_offset: float
-    intent: int
     is_pair: bool
     attributes: dict[str, Any]
 
@@ -133,7 +132,6 @@ def parse_header(head: bytes, name: str) -> NiftiHeader:
         length_units=None if analyze else _LENGTH_UNITS.get(units & 7),
         time_units=None if analyze else _TIME_UNITS.get(units & 56),
         time_offset=0.0 if analyze else _finite(record["toffset"]),
-        intent=0 if analyze else int(record["intent_code"]),
         is_pair=is_pair,
         attributes={key: json_value(record[key]) for key in layout.names or ()},
     )
