@@ -194,6 +194,18 @@ def test_a_stopped_service_gives_back_what_it_holds(site: Site) -> None:
     assert not (site.converted / uuid / "visus").exists()
 
 
+def test_a_warm_process_that_hangs_at_its_start_does_not_keep_the_service_from_stopping(
+    site: Site,
+) -> None:
+    service = site.start()
+    until(lambda: len(processes_of(service)) == 2, 30, site.logs)
+    warm = processes_of(service)[1]
+    warm.suspend()
+    service.terminate()
+    assert service.wait(10) == 0
+    assert not psutil.wait_procs([warm], 2)[1]
+
+
 def test_a_child_that_hangs_does_not_keep_the_service_from_stopping(site: Site) -> None:
     uuid, _ = site.stack((64, 512, 512), compression="lzw")
     site.queue(uuid)

@@ -150,7 +150,12 @@ class BackgroundService:
                 heartbeat = Heartbeat(store, settings.renew_seconds)
                 admission = Admission(settings.out_data_dir)
                 return Surroundings(
-                    settings, store, WarmProcess(), heartbeat, admission, self._stopping
+                    settings,
+                    store,
+                    WarmProcess(self._stopping),
+                    heartbeat,
+                    admission,
+                    self._stopping,
                 )
         return None
 
@@ -158,6 +163,8 @@ class BackgroundService:
         try:
             around.warm.start()
         except WarmProcessFailed as error:
+            if self._stopping.is_set():
+                return
             raise MissingLibrary(
                 f"The process that converts cannot be started: {error}. Its own words are above."
             ) from error

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +21,7 @@ from scientistcloud.service.channel import Channel, ChannelClosed, Message
 log = structlog.get_logger(__name__)
 
 _START_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
 _SECRET_VARIABLES = ("MONGO_URL", "SECRET_KEY")
 
 
@@ -61,9 +63,16 @@ class Child:
 
 
 class WarmProcess:
-    """Starts children; starts itself again when it has died (its children die with it)."""
+    """Starts children; starts itself again when it has died (its children die with it).
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    stopping : Event, optional
+        The service is about to end: nobody waits for its start any more.
+    """
+
+    def __init__(self, stopping: threading.Event | None = None) -> None:
+        self._stopping = stopping or threading.Event()
         self._lock = threading.Lock()
         self._jobs = itertools.count(1)
         self._children: dict[str, Child] = {}
@@ -98,14 +107,24 @@ class WarmProcess:
         threading.Thread(
             target=self._listen, args=(channel, ready), name="warm-process", daemon=True
         ).start()
-        try:
-            if not ready.get(timeout=_START_SECONDS):
-                raise WarmProcessFailed("the warm process ended at its start")
-        except queue.Empty as error:
-            self._process.kill()
-            raise WarmProcessFailed("the warm process did not start in time") from error
+        self._await(ready, self._process)
         self._channel = channel
         return self._process.pid
+
+    def _await(self, ready: queue.SimpleQueue[bool], process: subprocess.Popen[bytes]) -> None:
+        """Wait until the new process can fork."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                if ready.get(timeout=_LOOK_SECONDS):
+                    return
+                raise WarmProcessFailed("the warm process ended at its start")
+            except queue.Empty as error:
+                late = time.monotonic() > deadline
+                if late or self._stopping.is_set():
+                    process.kill()
+                    why = "the warm process did not start in time" if late else "it is not needed"
+                    raise WarmProcessFailed(why) from error
 
     def launch(self, order: dict[str, Any]) -> Child:
         """Fork a child that carries out `order`.

@@ -106,6 +106,8 @@ def _attempt(claim: Claim, publication: Publication, lease: Lease, around: Surro
     try:
         child = around.warm.launch(_order(claim, publication, around.settings))
     except WarmProcessFailed as error:
+        if around.stopping.is_set():
+            return Outcome()
         return Outcome(error=StorageUnavailable(f"No process could be started: {error}."))
     try:
         return _Follower(child, lease, around).follow()
