@@ -25,7 +25,7 @@ from pymongo.errors import PyMongoError
 
 from tests.fault.actions import Actions
 from tests.fault.feeder import Feeder
-from tests.fault.fleet import Fleet, be_nice, fleet
+from tests.fault.fleet import Fleet, fleet, run_long
 from tests.fault.hosts import can_cut
 from tests.fault.observer import Observer
 from tests.fault.report import Outcome, write_report
@@ -262,7 +262,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    be_nice()
+    run_long()
     with tempfile.TemporaryDirectory(prefix="sc-chaos-") as folder:
         outcome = carry_out(
             options.root or Path(folder), options, lambda line: print(line, flush=True)

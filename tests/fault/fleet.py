@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from pymongo.errors import PyMongoError
 
 from tests.fault.hosts import Host, address
@@ -179,7 +179,7 @@ def lease_of(document: dict[str, Any]) -> dict[str, Any]:
     return lease if isinstance(lease, dict) else {}
 
 
-def be_nice() -> None:
-    """Let others go first: these runs are long."""
-    with suppress(OSError, psutil.Error):
-        os.nice(5)
+def run_long() -> None:
+    """Let others go first, and clean up at SIGTERM as at the end."""
+    os.nice(5)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
