@@ -112,7 +112,10 @@ class SourceEmpty(SourceNotFound):
 class UnrecognizedFormat(PermanentError):
     meaning = "None of the uploaded files is in a format that can be converted."
     cause = "No file begins as one of the known formats does."
-    remedy_hint = "Upload the data in one of the supported formats (docs/formats.md)."
+    remedy_hint = (
+        "Export the data as one of the formats that can be converted, such as TIFF, PNG, NetCDF, "
+        "HDF5, Zarr, DICOM, NIfTI, NRRD, MRC, MetaImage, NumPy or IDX (docs/formats.md)."
+    )
 
 
 class SensorMismatch(UnrecognizedFormat):
@@ -196,7 +199,7 @@ class UnsafeArchive(UnsafeSource):
 class InvalidOptions(PermanentError):
     meaning = "A parameter of the conversion is not valid."
     cause = "A parameter has an unknown value, or names something that the file does not hold."
-    remedy_hint = "Correct the dataset's conversion_parameters."
+    remedy_hint = "Correct the parameter: conversion_parameters of the dataset, or --param."
 
 
 class VerificationFailed(PermanentError):

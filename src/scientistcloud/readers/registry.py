@@ -228,7 +228,10 @@ def _is_sidecar(entry: FileEntry) -> bool:
 def _choose(candidates: Matches, sensor: Sensor, wanted: str | None) -> str:
     if wanted is not None:
         if wanted not in candidates:
-            raise InvalidOptions(f"The parameter format={wanted!r} fits none of the files.")
+            raise InvalidOptions(
+                f"The parameter format={wanted!r} fits none of the files.",
+                remedy=f"Leave it out, or choose one of: {', '.join(candidates)}.",
+            )
         return wanted
     meant = [name for name in candidates if name in MEANT[sensor]]
     able = meant or [name for name in candidates if name in CAN_DO.get(sensor, ())]
