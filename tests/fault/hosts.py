@@ -75,7 +75,8 @@ class Host:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("MONGO")}
         environment = inherited | settings
         environment |= {"MONGO_URL": url, "TMPDIR": str(self.scratch)}
-        environment |= {"PYTHONPATH": str(FAILPOINTS), "SC_FAILPOINTS": str(self._failpoints)}
+        search = os.pathsep.join(filter(None, [str(FAILPOINTS), os.environ.get("PYTHONPATH")]))
+        environment |= {"PYTHONPATH": search, "SC_FAILPOINTS": str(self._failpoints)}
         command = [sys.executable, "-m", "scientistcloud", "worker"]
         if self._namespace:
             command = ["ip", "netns", "exec", self._namespace, *command]

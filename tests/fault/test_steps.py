@@ -6,9 +6,13 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
+import pytest
+
 from tests.fault.fleet import Fleet, fleet
 from tests.fault.step_kills import SETTINGS, run
 from tests.fault.steps import Armed
+from tests.fault.verdict import check
 from tests.site import until
 
 KILLS = 16
@@ -20,6 +24,23 @@ def test_a_kill_at_any_step_leaves_the_work_to_another_service(tmp_path: Path) -
     assert result.steps >= 20
     # A renewal comes by time: an attempt may be over before.
     assert result.hit.total() >= KILLS - 3
+
+
+@pytest.mark.parametrize("target", ["group", "service", "self"])
+def test_whoever_wakes_up_late_publishes_nothing(tmp_path: Path, target: str) -> None:
+    commit = "child replace STAGING/visus.idx -> TARGET/visus.idx"
+    with fleet(tmp_path / "site", 2, SETTINGS) as ships:
+        ships.failpoints.arm(Armed(commit, "before", target, "SIGSTOP"))
+        for version in (1, 2):
+            ships.write_source("chaos-1", version, (8, 16, 16))
+            ships.request("chaos-1", version)
+            if version == 1:
+                until(lambda: len(ships.failpoints.hits()) == 1, 60)
+        assert ships.wait_until_settled(30) == []
+        for pid in ships.failpoints.hits()[0]["pids"]:
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: not psutil.pid_exists(ships.failpoints.hits()[0]["pid"]), 20)
+        assert check(ships, all_done=True, patience_seconds=30).wrong == []
 
 
 def test_what_is_published_while_its_document_is_deleted_is_withdrawn(tmp_path: Path) -> None:
