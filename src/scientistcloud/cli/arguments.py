@@ -36,7 +36,7 @@ ParamOption = Annotated[
         metavar="K=V",
         help="A conversion parameter, such as variable=temperature, or @FILE with an object of "
         "them in JSON; may be given several times. 'scientistcloud inspect' names those that "
-        "matter.",
+        "matter, docs/formats.md all.",
     ),
 ]
 MemoryOption = Annotated[
