@@ -56,7 +56,7 @@ def read_hdf5(path: Path) -> Iterator[Array]:
         file.visititems(lambda n, o: names.append(n) if isinstance(o, h5py.Dataset) else None)
         for name in names:
             if file[name].nbytes < 1 << 28:
-                array = file[name][()]
+                array = np.asarray(file[name][()])
                 yield from [array[m] for m in array.dtype.names or ()] or [array]
 
 
@@ -68,7 +68,7 @@ def read_netcdf(path: Path) -> Iterator[Array]:
             for variable in data.variables.values():
                 if variable.size < 1 << 26:
                     array = variable[...]
-                    for kind in ("f4", "f8") if unpacked else ():
+                    for kind in ("f4", "f8") if unpacked and array.dtype.kind in "iuf" else ():
                         yield np.ma.filled(array.astype(kind), np.nan)
                     yield np.asarray(array)
 

@@ -141,6 +141,9 @@ def _convert(upload: Path, work: Path) -> End:
         convert(upload, publication, options, plan=planned.update, stop=stop)
     except Stopped:
         return End("large", f"{planned.get('total_bytes', 0) >> 20} MiB")
+    except MemoryError:
+        # Whoever runs conversions calls it so: the command line and the service.
+        return End("refused", "ResourceLimit")
     except ConversionError as error:
         said = f"{error.message} {error.remedy}"
         if not said.isprintable() or str(work) in said or len(said) > 2000:
