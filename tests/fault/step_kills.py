@@ -28,6 +28,9 @@ from tests.fault.verdict import check
 
 SHAPE = (24, 96, 96)
 CASE_SECONDS = 40.0
+RECORDED_FROM = 9000
+"""Numbers of datasets from here on are those of the recording runs."""
+
 SETTINGS = {
     "LEASE_SECONDS": "1",
     "LEASE_RENEW_SECONDS": "0.2",
@@ -82,10 +85,11 @@ def run(root: Path, *, count: int | None, seed: int, say: Callable[[str], None] 
 
 def _cases(ships: Fleet, result: Result) -> list[Case]:
     """Every kill of every step, also of an attempt that follows on a killed one."""
-    steps = _record(ships, "chaos-0")
+    steps = _record(ships, f"chaos-{RECORDED_FROM}")
     cases: list[Case] = [(armed,) for armed in kills(steps)]
-    for first in FIRST:
-        again = _record(ships, "chaos-0", replace(first, dataset="chaos-0"))
+    for number, first in enumerate(FIRST, start=1):
+        uuid = f"chaos-{RECORDED_FROM + number}"
+        again = _record(ships, uuid, replace(first, dataset=uuid))
         steps += again
         cases += [(first, second) for second in kills(again, ("group",), ("group",))]
     result.steps = len({entry["step"] for entry in steps})
@@ -94,11 +98,10 @@ def _cases(ships: Fleet, result: Result) -> list[Case]:
 
 def _record(ships: Fleet, uuid: str, *first: Armed) -> list[dict[str, Any]]:
     """The steps of two attempts: undisturbed, or those that follow after `first` has hit."""
-    version = 10 * (1 + len(ships.failpoints.hits()))
     ships.failpoints.record()
     ships.failpoints.arm(*first)
-    _convert(ships, uuid, version)
-    _convert(ships, uuid, version + 1)
+    _convert(ships, uuid, 1)
+    _convert(ships, uuid, 2)
     time.sleep(0.5)
     steps = [entry for entry in ships.failpoints.recorded() if entry["dataset"] == uuid]
     for armed in first:
