@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 
 import lz4.block
@@ -86,3 +87,14 @@ def test_lossy_codecs_are_refused() -> None:
 def test_checksums_are_those_of_zlib() -> None:
     assert crc32(b"abc") == zlib.crc32(b"abc")
     assert crc32(b"def", crc32(b"abc")) == zlib.crc32(b"abcdef")
+
+
+def test_a_block_that_would_unpack_to_far_more_is_refused_before_it_does() -> None:
+    stored = zlib.compress(bytes(64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedBlock):
+            decode(stored, CODECS["isal-1"].flag, 1 << 17)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()

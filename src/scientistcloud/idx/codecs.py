@@ -69,9 +69,19 @@ CODECS = {
 }
 """By our name; the first is the default."""
 
+
+def _inflate(stored: Buffer, size: int) -> bytes:
+    """A zlib stream of `size` bytes; more than one byte too many is never unpacked."""
+    stream = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_ZLIB)
+    samples: bytes = stream.decompress(stored, size + 1)
+    if not stream.eof:
+        raise ValueError("a compressed block holds more than a block, or ends too early")
+    return samples
+
+
 _DECODERS: dict[int, Callable[[Buffer, int], bytes]] = {
     RAW: lambda stored, size: bytes(stored),
-    ZIP: lambda stored, size: isal_zlib.decompress(stored, bufsize=size),
+    ZIP: _inflate,
     LZ4: lambda stored, size: lz4.block.decompress(stored, uncompressed_size=size),
 }
 
