@@ -258,3 +258,8 @@ def test_places_in_space_go_into_the_header() -> None:
     layout = plan(spec).datasets[0].layout
     assert layout.axis_names == ("time_z", "y", "x")
     assert layout.physic_box == ((10.0, 18.0), (0.0, 5.0), (0.0, 3.0))
+
+
+def test_a_shape_beyond_any_disk_is_refused() -> None:
+    with pytest.raises(ResourceLimit, match="damaged|more than any disk"):
+        plan(spec_of((1 << 30, 1 << 20, 1 << 10)), 512 * MB)

@@ -18,6 +18,9 @@ from scientistcloud.idx.layout import IdxLayout
 from scientistcloud.readers.base import DatasetSpec, SourceSpec
 
 SMALLEST_LIMIT_BYTES = 96_000_000
+LARGEST_BYTES = 1 << 50
+"""A petabyte: a dataset that claims to be larger has a damaged header."""
+
 RESERVE_BYTES = 6 << 20
 """For what a running conversion holds beside its buffers: tables, threads, small objects."""
 
@@ -114,6 +117,13 @@ def plan_conversion(
             remedy=f"Set the memory limit (CONVERSION_MEMORY_LIMIT, --memory-limit) to "
             f"{SMALLEST_LIMIT_BYTES // 1_000_000} MB or more.",
         )
+    for dataset in spec.datasets:
+        if dataset.samples_bytes > LARGEST_BYTES:
+            raise ResourceLimit(
+                f"The file says that it holds {dataset.samples_bytes:.1e} bytes of samples, far "
+                "more than any disk.",
+                remedy="The file is probably damaged: check it at its origin.",
+            )
     # What the interpreter and its libraries take is no reason to refuse a limit that is allowed.
     budget = max(MIN_BUDGET_BYTES, limit - base_bytes - RESERVE_BYTES)
     datasets = tuple(_plan_dataset(d, options, budget) for d in spec.datasets)
