@@ -228,6 +228,8 @@ class Actions:
         pid, since = self._terminated.get(host.number, (0, now))
         if not host.is_running or (host.process is not None and host.process.pid != pid):
             self._terminated.pop(host.number, None)
+        elif pid and host.is_stopped:
+            self._terminated[host.number] = (pid, now)  # it cannot end before it goes on
         elif now - since > 12.0:
             self.slow_ends.append(f"host {host.number} did not end 12 s after SIGTERM")
             self._terminated.pop(host.number)
@@ -273,7 +275,7 @@ class Actions:
         self._later.append((time.monotonic() + seconds, end))
 
     def _in_progress(self) -> list[dict[str, Any]]:
-        """Documents whose owners are running, maybe stopped for a while."""
+        """Documents whose owners are at work."""
         found = self._fleet.datasets.find({"status": CONVERTING})
         return [document for document in found if self._fleet.host_of(document) is not None]
 

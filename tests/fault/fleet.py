@@ -130,9 +130,10 @@ class Fleet:
         self.note(uuid=uuid, requested=version)
 
     def host_of(self, document: dict[str, Any]) -> Host | None:
-        """Whose lease is on this document."""
+        """Whose lease is on this document; None where its service is stopped or gone."""
         owner = lease_of(document).get("owner", "")
-        return next((h for h in self.hosts if h.is_running and h.owner in owner), None)
+        found = next((h for h in self.hosts if h.is_running and h.owner in owner), None)
+        return None if found is None or found.is_stopped else found
 
     def wait_until_settled(self, seconds: float) -> list[dict[str, Any]]:
         """Wait until nothing is queued or converting; the documents that still are."""

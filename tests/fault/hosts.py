@@ -99,6 +99,16 @@ class Host:
         return self.process is not None and self.process.poll() is None
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether the service was stopped by a signal, so that it does nothing at all."""
+        with suppress(psutil.NoSuchProcess):
+            return bool(
+                psutil.Process(self.process.pid if self.process else 0).status()
+                == psutil.STATUS_STOPPED
+            )
+        return False
+
+    @property
     def owner(self) -> str:
         """What the names of this service's leases contain."""
         return f"_{self.process.pid}_" if self.process else "none"
