@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import uuid
@@ -19,6 +20,10 @@ from scientistcloud.database import mongod
 from scientistcloud.database.connection import connect
 from scientistcloud.database.embedded import EmbeddedMongo
 from tests.site import Site
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background by a shell. Programs that tests interrupt would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SAMPLES = Path(__file__).resolve().parents[1].parent / "shared" / "samples"
 
