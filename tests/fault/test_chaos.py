@@ -15,6 +15,7 @@ from tests.fault.verdict import check
 FAULTS = 20
 
 
+@pytest.mark.chaos
 def test_services_under_faults_lose_and_mix_nothing(tmp_path: Path) -> None:
     words = f"--faults {FAULTS} --seed 11 --services 2 --datasets 8 --minutes 0.6 --lease 1.5"
     network = "--network" if os.geteuid() == 0 else "--no-network"
