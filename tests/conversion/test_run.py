@@ -217,3 +217,15 @@ def test_the_record_tells_what_was_read(stack: Path, tmp_path: Path) -> None:
     assert record["datasets"][0]["fields"][0]["min"] == [100]
     kinds = {each["@type"] for each in record["provenance"]["@graph"]}
     assert {"Dataset", "CreateAction", "File", "SoftwareApplication"} <= kinds
+
+
+def test_a_dataset_whose_box_does_not_begin_at_the_origin_is_carried_over(tmp_path: Path) -> None:
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    values = np.random.default_rng(1).integers(1, 99, (32, 64)).astype(np.uint8)
+    openvisus_dataset(upload / "mine.idx", values)
+    header = upload / "mine.idx"
+    header.write_text(header.read_text().replace("0 63 0 31", "1 63 2 31"))
+    result = run(upload, tmp_path / "out")
+    assert result.datasets[0]["dims"] == [63, 30]
+    assert (read(tmp_path / "out") == values[2:, 1:]).all()

@@ -169,7 +169,10 @@ def _fields(out: Path) -> Iterator[Any]:
         with IdxReader(out / made["path"]) as reader:
             box = Box.of_shape(tuple(made["dims"][::-1]))
             for field in made["fields"][:4]:
-                steps = [reader.read(field["name"], t, box) for t in range(made["timesteps"])]
+                steps = [
+                    reader.read(field["name"], t, box.shift(reader.header.box.lo))
+                    for t in range(made["timesteps"])
+                ]
                 yield np.stack(steps)
 
 

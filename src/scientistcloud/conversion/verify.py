@@ -111,7 +111,7 @@ def _compare(
     source.read(field, probe.timestep, probe.box, expected)
     name = reader.header.fields[probe.field].name
     try:
-        found = reader.read(probe.field, probe.timestep, probe.box)
+        found = reader.read(probe.field, probe.timestep, probe.box.shift(reader.header.box.lo))
     except (CorruptSource, UnsupportedLayout) as error:
         raise VerificationFailed(
             f"The converted data cannot be read back: {error.message}"
