@@ -112,7 +112,7 @@ def make_hdf5(folder: Path) -> None:
         "contiguous": {},
         "chunked": {"chunks": (2, 8, 8), "compression": "gzip", "shuffle": True},
         "checked": {"chunks": (4, 16, 16), "fletcher32": True, "compression": "lzf"},
-        "blosc": {"chunks": (4, 16, 16), **hdf5plugin.Blosc()},
+        "blosc": {"chunks": (4, 16, 16), **hdf5plugin.Blosc2()},
         "bitshuffle": {"chunks": (4, 16, 16), **hdf5plugin.Bitshuffle()},
     }
     for name, each in options.items():
