@@ -15,11 +15,10 @@ from scientistcloud.readers.hdf5_choice import choose
 from scientistcloud.readers.hdf5_datasets import Built, Opened, build
 from scientistcloud.readers.hdf5_files import Hdf5Files, Place
 from scientistcloud.readers.hdf5_source import Hdf5Source
+from scientistcloud.readers.named_files import ALL, MAX_ALTERNATIVES, named_files
 from scientistcloud.readers.nexus import is_nexus
 
 _MAX_DESCRIBED_FILES = 16
-_MAX_ALTERNATIVES = 20
-_ALL = "all"
 
 
 def open_files(paths: Sequence[Path], selection: Selection) -> Hdf5Source:
@@ -40,7 +39,7 @@ def _open(files: Hdf5Files, paths: list[Path], selection: Selection) -> Hdf5Sour
     if len(masters) < len(paths):
         parts = [files.name_of(path) for path in paths if path not in masters]
         notes.append(f"Read as parts of another file: {', '.join(parts[:8])}.")
-    masters, choices = _named_files(files, masters, parameters)
+    masters, choices = named_files(masters, files.name_of, parameters)
     opened, skipped = _choose_all(files, masters, found, parameters)
     notes += skipped
     built = Built(choices=choices, notes=notes)
@@ -60,23 +59,6 @@ def _open(files: Hdf5Files, paths: list[Path], selection: Selection) -> Hdf5Sour
         {files.name_of(o.file): described(o.found) for o in opened[:_MAX_DESCRIBED_FILES]},
     )
     return Hdf5Source(files, spec, built.fields)
-
-
-def _named_files(
-    files: Hdf5Files, paths: list[Path], parameters: Mapping[str, Any]
-) -> tuple[list[Path], list[Choice]]:
-    """The file that the parameter ``file`` names, or all."""
-    wanted = parameters.get("file")
-    if wanted in (None, "", _ALL) or len(paths) == 1:
-        return paths, []
-    named = [p for p in paths if wanted in (p.name, files.name_of(p))]
-    if not named:
-        raise InvalidOptions(
-            f"The parameter file names {wanted!r}, which is none of the files.",
-            remedy=f"Choose one of: {', '.join(files.name_of(p) for p in paths[:8])}.",
-        )
-    others = tuple(files.name_of(p) for p in paths if p not in named)[:_MAX_ALTERNATIVES]
-    return named[:1], [Choice("file", str(wanted), "named by the parameter", others)]
 
 
 def _choose_all(
@@ -133,9 +115,9 @@ def _build_series(
     built.choices.append(
         Choice(
             "file",
-            _ALL,
+            ALL,
             "files with equal arrays are a series: their timesteps follow each other",
-            tuple(names)[:_MAX_ALTERNATIVES],
+            tuple(names)[:MAX_ALTERNATIVES],
         )
     )
 
@@ -155,9 +137,9 @@ def _build_apart(
     built.choices.append(
         Choice(
             "file",
-            _ALL,
+            ALL,
             f"files with unlike arrays are datasets of their own; {names[0]} is the largest",
-            tuple(names)[:_MAX_ALTERNATIVES],
+            tuple(names)[:MAX_ALTERNATIVES],
         )
     )
 
@@ -177,5 +159,5 @@ def _broken_links(opened: list[Opened]) -> list[str]:
     return [
         f"The link {text(path)} leads nowhere: {error.message}"
         for o in opened
-        for path, error in list(o.found.links.items())[:_MAX_ALTERNATIVES]
+        for path, error in list(o.found.links.items())[:MAX_ALTERNATIVES]
     ]

@@ -12,12 +12,11 @@ from scientistcloud.readers.base import Choice, DatasetSpec, FieldSpec, Selectio
 from scientistcloud.readers.cf_datasets import datasets_of, described
 from scientistcloud.readers.cf_grids import CfGrids, GridField, grids_of
 from scientistcloud.readers.cf_source import CfPart, CfSource, working_bytes
+from scientistcloud.readers.named_files import ALL, MAX_ALTERNATIVES, named_files
 from scientistcloud.readers.netcdf_files import CHUNK_CACHE_BYTES, NetcdfFiles
 from scientistcloud.readers.output_names import output_name
 
 _MAX_DESCRIBED_FILES = 16
-_MAX_ALTERNATIVES = 20
-_ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def open_files(paths: Sequence[Path], selection: Selection) -> CfSource:
 
 
 def _open(files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]) -> CfSource:
-    paths, choices = _named_files(files, paths, parameters)
+    paths, choices = named_files(paths, files.name_of, parameters)
     opened, notes = _open_all(files, paths, parameters)
     parts: dict[str, tuple[CfPart, ...]] = {}
     if any(o.signature != opened[0].signature for o in opened):
@@ -74,22 +73,6 @@ def _open(files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]) 
         {files.name_of(o.file): o.metadata for o in opened[:_MAX_DESCRIBED_FILES]},
     )
     return CfSource(spec, parts, files.close)
-
-
-def _named_files(
-    files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]
-) -> tuple[list[Path], list[Choice]]:
-    wanted = parameters.get("file")
-    if wanted in (None, "", _ALL) or len(paths) == 1:
-        return paths, []
-    named = [p for p in paths if wanted in (p.name, files.name_of(p))]
-    if not named:
-        raise InvalidOptions(
-            f"The parameter file names {wanted!r}, which is none of the files.",
-            remedy=f"Choose one of: {', '.join(files.name_of(p) for p in paths[:8])}.",
-        )
-    others = tuple(files.name_of(p) for p in paths if p not in named)[:_MAX_ALTERNATIVES]
-    return named[:1], [Choice("file", str(wanted), "named by the parameter", others)]
 
 
 def _open_all(
@@ -178,7 +161,7 @@ def _series(
             )
         )
     names = tuple(files.name_of(o.file) for o in order)
-    choices.append(Choice("file", _ALL, rule, names[:_MAX_ALTERNATIVES]))
+    choices.append(Choice("file", ALL, rule, names[:MAX_ALTERNATIVES]))
     opened[:] = order
     return result
 
@@ -209,5 +192,5 @@ def _apart(
             result.append(replace(dataset, name=name))
     names = tuple(files.name_of(o.file) for o in opened)
     rule = f"files with unlike grids are datasets of their own; {names[0]} is the largest"
-    choices.append(Choice("file", _ALL, rule, names[:_MAX_ALTERNATIVES]))
+    choices.append(Choice("file", ALL, rule, names[:MAX_ALTERNATIVES]))
     return result
