@@ -12,7 +12,7 @@ import pytest
 
 from scientistcloud.database import mongod
 from scientistcloud.database.connection import connect
-from scientistcloud.datasets.document import Outcome
+from scientistcloud.datasets.document import PortalSummary
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.datasets.store import INDEXES, DatasetStore
 from scientistcloud.datasets.watch import watch_queue
@@ -83,4 +83,4 @@ def test_without_the_right_to_make_indexes_or_to_watch_all_works(guarded_host: s
         assert watching == [False]
         claim = store.claim()
         assert claim is not None
-        assert store.complete(claim, Outcome())
+        assert store.complete(claim, PortalSummary())

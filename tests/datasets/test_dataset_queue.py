@@ -13,7 +13,7 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
-from scientistcloud.datasets.document import Outcome
+from scientistcloud.datasets.document import PortalSummary
 from scientistcloud.datasets.store import DatasetStore
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
@@ -40,7 +40,7 @@ def drain(store: DatasetStore) -> list[Any]:
     while claim := store.claim():
         claimed.append(claim.uuid)
         assert store.renew(claim, (1.0, "begun"))
-        assert store.complete(claim, Outcome())
+        assert store.complete(claim, PortalSummary())
     return claimed
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from scientistcloud.datasets.document import Claim, DatasetStatus, Outcome
+from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import (
     AttemptCrashed,
@@ -90,7 +90,7 @@ def test_only_queued_documents_are_claimed(store: DatasetStore) -> None:
 def test_completion_keeps_up_what_the_portal_reads(store: DatasetStore) -> None:
     queue(store, "u1", conversion_last_error="old", error_message="old", unknown={"a": 1})
     claim = claimed(store)
-    outcome = Outcome("1024x1024x100", 0.25, {"path": "$x", "fields": [{"name": "a"}]})
+    outcome = PortalSummary("1024x1024x100", 0.25, {"path": "$x", "fields": [{"name": "a"}]})
     assert store.complete(claim, outcome)
     after = document(store, "u1")
     assert after["status"] == "done"
@@ -107,8 +107,8 @@ def test_settling_again_is_the_same_as_once(store: DatasetStore) -> None:
     """The answer to the first call may have been lost on its way."""
     queue(store, "u1")
     claim = claimed(store)
-    assert store.complete(claim, Outcome())
-    assert store.complete(claim, Outcome())
+    assert store.complete(claim, PortalSummary())
+    assert store.complete(claim, PortalSummary())
     assert not store.fail(claim, CorruptSource())
     assert len(document(store, "u1")["conversion"]["history"]) == 1
 
@@ -178,12 +178,12 @@ def test_a_request_during_the_conversion_takes_the_claim_away(store: DatasetStor
     edit(store, "u1", status="conversion queued")
     assert not store.holds(first)
     assert not store.renew(first, (50.0, "half"))
-    assert not store.complete(first, Outcome())
+    assert not store.complete(first, PortalSummary())
     assert document(store, "u1")["status"] == "conversion queued"
     second = claimed(store)
     assert second.request_id != first.request_id
     for settle in (
-        lambda: store.complete(first, Outcome()),
+        lambda: store.complete(first, PortalSummary()),
         lambda: store.retry(first, AttemptCrashed(), 0, counted=True),
         lambda: store.fail(first, CorruptSource()),
         lambda: store.release(first),
@@ -219,7 +219,7 @@ def test_a_deleted_document_is_a_lost_claim(store: DatasetStore) -> None:
     claim = claimed(store)
     store.collection.delete_one({"uuid": "u1"})
     assert not store.renew(claim)
-    assert not store.complete(claim, Outcome())
+    assert not store.complete(claim, PortalSummary())
     assert not store.exists(claim)
     assert store.collection.count_documents({}) == 0
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 from pymongo.database import Database
 
-from scientistcloud.datasets.document import Claim, Outcome
+from scientistcloud.datasets.document import Claim, PortalSummary
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import AttemptCrashed, CorruptSource, OutOfSpace
 
@@ -139,7 +139,7 @@ class LeaseProtocol(RuleBasedStateMachine):
         if claim.token in value.settled:
             return  # its owner has been told, and does not ask again
         if how == "done":
-            matched = store.complete(claim, Outcome())
+            matched = store.complete(claim, PortalSummary())
         elif how == "failed":
             matched = store.fail(claim, CorruptSource())
         elif how == "released":

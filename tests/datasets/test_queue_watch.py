@@ -17,7 +17,7 @@ from pymongo.database import Database
 
 from scientistcloud.database.connection import connect
 from scientistcloud.database.embedded import EmbeddedMongo
-from scientistcloud.datasets.document import Outcome
+from scientistcloud.datasets.document import PortalSummary
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.datasets.watch import watch_queue
 from scientistcloud.errors import CorruptSource, DatabaseUnavailable
@@ -101,7 +101,7 @@ def test_requests_wake_and_edits_by_others_are_told(
         claim = store.claim()
         assert claim is not None
         store.renew(claim, (1.0, "begun"))
-        store.complete(claim, Outcome())
+        store.complete(claim, PortalSummary())
         barrier(told, collection)
         assert (told.wakes, told.touched) == (1, [first]), "only the request is told of"
         told.clear()
@@ -166,7 +166,7 @@ def test_the_store_works_without_a_replica_set(standalone_url: str) -> None:
         claim = store.claim()
         assert claim is not None
         assert store.renew(claim)
-        assert store.complete(claim, Outcome())
+        assert store.complete(claim, PortalSummary())
 
 
 def test_an_idle_watch_costs_next_to_nothing(database: Database[dict[str, Any]]) -> None:
@@ -199,7 +199,7 @@ def test_watch_and_store_outlive_a_killed_server(tmp_path: Path) -> None:
                 assert None in told.touched
             assert not store.rescue()
             assert store.renew(claim)
-            assert store.complete(claim, Outcome())
+            assert store.complete(claim, PortalSummary())
     finally:
         mongo.stop()
 

@@ -128,7 +128,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PortalSummary:
     """What a finished conversion tells the portal.
 
     Attributes

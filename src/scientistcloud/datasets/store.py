@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure
 from scientistcloud.database.connection import is_refused
 from scientistcloud.datasets import report, transition
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import Claim, DatasetStatus, Outcome
+from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
 from scientistcloud.datasets.queue import ORDER, Queue
 from scientistcloud.datasets.rescue import Rescued, Rescuer
 from scientistcloud.errors import ConversionError, DatabaseUnavailable, DuplicateUuid
@@ -159,9 +159,9 @@ class DatasetStore:
         """Whether the document is still there, whoever holds it."""
         return self._collection.find_one({"_id": claim.id}, {"_id": 1}) is not None
 
-    def complete(self, claim: Claim, outcome: Outcome) -> bool:
+    def complete(self, claim: Claim, summary: PortalSummary) -> bool:
         """``converting`` -> ``done``."""
-        return self._settle(claim, "done", transition.completing(claim, outcome))
+        return self._settle(claim, "done", transition.completing(claim, summary))
 
     def retry(
         self, claim: Claim, error: ConversionError, delay_seconds: float, counted: bool

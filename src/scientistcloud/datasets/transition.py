@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scientistcloud.datasets.document import Claim, DatasetStatus, Outcome
+from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
 from scientistcloud.errors import ConversionError
 
 Stage = dict[str, Any]
@@ -155,18 +155,18 @@ def describing(plan: Mapping[str, Any]) -> list[Stage]:
     return [{"$set": {"conversion.plan": literal(dict(plan))}}]
 
 
-def completing(claim: Claim, outcome: Outcome) -> list[Stage]:
+def completing(claim: Claim, summary: PortalSummary) -> list[Stage]:
     changes: Stage = {
         "completed_at": NOW,
         "progress": 100,
-        "status_message": literal(outcome.message),
-        "conversion.result": literal(dict(outcome.result)),
+        "status_message": literal(summary.message),
+        "conversion.result": literal(dict(summary.result)),
         "conversion.history": history(claim, "done"),
     }
-    if outcome.dimensions:
-        changes["dimensions"] = literal(outcome.dimensions)
-    if outcome.data_size_gb is not None:
-        changes["data_size"] = float(outcome.data_size_gb)
+    if summary.dimensions:
+        changes["dimensions"] = literal(summary.dimensions)
+    if summary.data_size_gb is not None:
+        changes["data_size"] = float(summary.data_size_gb)
     gone = [*SETTLED, "conversion.error", "conversion_last_error", "error_message"]
     return [*_moving(DatasetStatus.DONE, changes), {"$unset": gone}]
 

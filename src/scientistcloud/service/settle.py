@@ -9,8 +9,7 @@ from typing import Any
 
 import structlog
 
-from scientistcloud.datasets import document
-from scientistcloud.datasets.document import Claim
+from scientistcloud.datasets.document import Claim, PortalSummary
 from scientistcloud.datasets.retry import Fail, RetryAt, decide
 from scientistcloud.errors import (
     ConversionError,
@@ -59,7 +58,7 @@ def _transition(claim: Claim, outcome: Outcome, around: Surroundings) -> Callabl
     if outcome.result is not None:
         result = outcome.result
         log.info(f"Finished conversion of dataset {claim.uuid}", **_summary(claim, result))
-        return lambda: store.complete(claim, portal_outcome(result))
+        return lambda: store.complete(claim, portal_summary(result))
     error = outcome.error
     if error is None:
         log.info(f"Released dataset {claim.uuid}", dataset=claim.uuid)
@@ -101,11 +100,11 @@ def _after_error(claim: Claim, error: ConversionError, around: Surroundings) -> 
             return lambda: store.fail(claim, final, counted=counted)
 
 
-def portal_outcome(result: Mapping[str, Any]) -> document.Outcome:
+def portal_summary(result: Mapping[str, Any]) -> PortalSummary:
     """What the portal's lists show of a result; the sizes of the main dataset, GB of 10^9 bytes."""
     main = result["datasets"][0]
     kept = ("bytes_in", "bytes_out", "seconds", "cpu_seconds", "peak_rss_bytes", "adopted")
-    return document.Outcome(
+    return PortalSummary(
         dimensions="x".join(str(n) for n in main["dims"]),
         data_size_gb=result["bytes_out"] / 1e9,
         result={key: result[key] for key in kept} | {"datasets": result["datasets"][:_KEPT]},
