@@ -18,7 +18,7 @@
     |  `- InternalError      a bug, after its retries
     |- TransientError        try again
     |  |- uncounted          DatabaseUnavailable, StorageUnavailable, OutOfSpace, HostBusy,
-    |  |                     HostLost
+    |  |                     HostLost, OutOfMemory
     |  `- counted            SourceChanged, AttemptCrashed, AttemptTimedOut, UnexpectedError
     `- DeploymentError       blames no dataset
        |- BadSettings        stops the program at its start
@@ -256,6 +256,14 @@ class HostLost(TransientError):
     meaning = "The host that ran the conversion vanished."
     cause = "The host or its service was killed or cut off, so that its lease ran out."
     remedy_hint = "Nothing to do: another host goes on."
+
+
+class OutOfMemory(TransientError):
+    """Tried once more with a smaller plan, then it fails as `ResourceLimit`."""
+
+    meaning = "The conversion ran out of memory."
+    cause = "A library took more memory than the plan foresaw, or the host had less than it said."
+    remedy_hint = "Nothing to do: it is tried once more with a smaller plan."
 
 
 class SourceChanged(TransientError):

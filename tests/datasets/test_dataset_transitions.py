@@ -15,6 +15,7 @@ from scientistcloud.errors import (
     AttemptCrashed,
     CorruptSource,
     DuplicateUuid,
+    OutOfMemory,
     OutOfSpace,
     RemoteDataset,
 )
@@ -154,6 +155,20 @@ def test_uncounted_delays_and_releases_cost_no_attempt(store: DatasetStore) -> N
     assert document(store, "u1")["status"] == "conversion queued"
     third = claimed(store)
     assert (third.attempt, third.delays, third.request_id) == (1, 1, second.request_id)
+
+
+def test_what_ran_out_of_memory_is_remembered_by_the_same_request(store: DatasetStore) -> None:
+    queue(store, "u1")
+    assert store.retry(claimed(store), OutOfMemory(), 0, counted=False)
+    second = claimed(store)
+    assert (second.attempt, second.smaller) == (1, 1)
+    assert store.release(second)
+    third = claimed(store)
+    assert third.smaller == 1
+    assert store.retry(third, OutOfSpace(), 0, counted=False)
+    assert claimed(store).smaller == 1
+    assert store.requeue("u1")
+    assert claimed(store).smaller == 0
 
 
 def test_a_request_from_outside_starts_afresh(store: DatasetStore) -> None:

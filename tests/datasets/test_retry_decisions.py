@@ -17,8 +17,10 @@ from scientistcloud.errors import (
     HostLost,
     InternalError,
     MissingLibrary,
+    OutOfMemory,
     OutOfSpace,
     PermanentError,
+    ResourceLimit,
     TransientError,
     UnexpectedError,
     catalogue,
@@ -31,7 +33,7 @@ UNCOUNTED = [
     for c in CLASSES
     if issubclass(c, TransientError)
     and not c.counted
-    and c not in (TransientError, HostBusy, HostLost)
+    and c not in (TransientError, HostBusy, HostLost, OutOfMemory)
 ]
 
 
@@ -70,6 +72,15 @@ def test_what_is_not_the_datasets_fault_waits_without_limit(cls: type[Conversion
     assert fate(cls(), attempt=99, delays=0) == RetryAt(30.0, counted=False)
     assert fate(cls(), attempt=99, delays=3) == RetryAt(240.0, counted=False)
     assert fate(cls(), attempt=99, delays=10**6) == RetryAt(600.0, counted=False)
+
+
+def test_out_of_memory_is_tried_once_more_whatever_was_before() -> None:
+    assert fate(OutOfMemory(), attempt=99, delays=50, lost=19) == RetryAt(30.0, counted=False)
+    last = fate(OutOfMemory("It took 5 MiB."), smaller=1)
+    assert isinstance(last, Fail)
+    assert isinstance(last.error, ResourceLimit)
+    assert last.error.message.startswith("It took 5 MiB.")
+    assert "CONVERSION_MEMORY_LIMIT" in last.error.remedy
 
 
 def test_a_busy_host_is_asked_again_at_the_same_distance() -> None:

@@ -106,6 +106,8 @@ class Claim:
         How often a host or lease of this request was lost.
     delays : int
         Uncounted delays of this request so far (full disk, storage away).
+    smaller : int
+        How often this request has run out of memory: if ever, its plan is to be a smaller one.
     sensor, parameters
         `sensor` and `conversion_parameters` as found.
     problem : PermanentError or None
@@ -120,6 +122,7 @@ class Claim:
     attempt: int = 1
     lost: int = 0
     delays: int = 0
+    smaller: int = 0
     sensor: Any = None
     parameters: Any = None
     name: Any = None

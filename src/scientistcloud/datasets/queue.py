@@ -50,6 +50,7 @@ CLAIM_FIELDS = {
     "conversion.attempts": 1,
     "conversion.lost": 1,
     "conversion.delays": 1,
+    "conversion.smaller": 1,
     "conversion.lease.token": 1,
     "conversion.lease.owner": 1,
 }
@@ -235,6 +236,7 @@ def claim_from(document: Mapping[str, Any]) -> Claim:
         attempt=1 + _count(conversion.get("attempts")),
         lost=_count(conversion.get("lost")),
         delays=_count(conversion.get("delays")),
+        smaller=_count(conversion.get("smaller")),
         sensor=document.get("sensor"),
         parameters=document.get("conversion_parameters"),
         name=document.get("name"),

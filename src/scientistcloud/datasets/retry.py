@@ -11,7 +11,9 @@ from scientistcloud.errors import (
     HostBusy,
     HostLost,
     InternalError,
+    OutOfMemory,
     PermanentError,
+    ResourceLimit,
     TransientError,
     UnexpectedError,
 )
@@ -46,6 +48,7 @@ def decide(
     retry_delay_seconds: float,
     delays: int = 0,
     lost: int = 0,
+    smaller: int = 0,
     random: Callable[[], float] = lambda: 0.5,
 ) -> RetryAt | Fail:
     """Decide the fate of the dataset after an attempt ended with `error`.
@@ -63,6 +66,8 @@ def decide(
         Uncounted delays so far (`Claim.delays`).
     lost : int
         Hosts lost so far, this one not included (`Claim.lost`).
+    smaller : int
+        How often memory did not suffice so far (`Claim.smaller`): a second time is the last one.
     random : callable
         Uniform in [0, 1): spreads the delays by +-25 %.
     """
@@ -70,6 +75,10 @@ def decide(
         return Fail(error)
     if isinstance(error, HostLost):
         return Fail(error) if lost + 1 > LOST_LIMIT else RetryAt(0.0, counted=False)
+    if isinstance(error, OutOfMemory):
+        if smaller:
+            return Fail(_too_large(error))
+        return RetryAt(delay_seconds(0, retry_delay_seconds, random), counted=False)
     if isinstance(error, HostBusy):
         return RetryAt(delay_seconds(0, retry_delay_seconds, random), counted=False)
     if isinstance(error, DeploymentError) or (
@@ -87,6 +96,16 @@ def delay_seconds(failures: int, first_seconds: float, random: Callable[[], floa
     # 2**30 is beyond any limit and no overflow.
     delay = min(first_seconds * 2.0 ** min(failures, 30), limit)
     return min(delay * (0.75 + 0.5 * random()), limit)
+
+
+def _too_large(error: OutOfMemory) -> ConversionError:
+    final = ResourceLimit(
+        f"{error.message} A second attempt with a smaller plan did not suffice either.",
+        remedy="Raise CONVERSION_MEMORY_LIMIT or convert it on a larger host; else save the data "
+        "in smaller chunks, strips or tiles, or split the dataset.",
+    )
+    final.__cause__ = error
+    return final
 
 
 def _final(error: ConversionError) -> ConversionError:

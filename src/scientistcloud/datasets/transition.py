@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
-from scientistcloud.errors import ConversionError
+from scientistcloud.errors import ConversionError, OutOfMemory
 
 Stage = dict[str, Any]
 Expression = Any
@@ -130,6 +130,7 @@ def claiming(token: str, owner: str, request_id: str, lease_seconds: float) -> l
                 "conversion.attempts": kept("attempts"),
                 "conversion.lost": kept("lost"),
                 "conversion.delays": kept("delays"),
+                "conversion.smaller": kept("smaller"),
                 "conversion.request": {"$cond": [known_request, "$conversion.request", request]},
                 "conversion.lease": lease,
             }
@@ -182,6 +183,7 @@ def retrying(
         "attempts": attempts,
         "lost": claim.lost + int(lost),
         "delays": claim.delays + int(not counted and not lost),
+        "smaller": claim.smaller + int(isinstance(error, OutOfMemory)),
     }
     changes: Stage = {
         "progress": 0,
@@ -202,6 +204,7 @@ def releasing(claim: Claim) -> list[Stage]:
         "attempts": claim.attempt - 1,
         "lost": claim.lost,
         "delays": claim.delays,
+        "smaller": claim.smaller,
     }
     changes: Stage = {
         "progress": 0,

@@ -78,6 +78,7 @@ def _after_error(claim: Claim, error: ConversionError, around: Surroundings) -> 
         attempt=claim.attempt,
         delays=claim.delays,
         lost=claim.lost,
+        smaller=claim.smaller,
         max_attempts=settings.max_attempts,
         retry_delay_seconds=settings.retry_delay_seconds,
         random=random.random,
