@@ -43,6 +43,24 @@ def usable_memory_bytes() -> int:
     return int(memory_bytes() * _USABLE_PART)
 
 
+def oom_kills(root: Path = _ROOT) -> int:
+    """Processes that the kernel has ended for want of memory so far.
+
+    Those of the control group of this process, or of the whole host where no group tells.
+    """
+    places = [
+        folder / name
+        for folder in _cgroup_folders(root, "memory")
+        for name in ("memory.events", "memory.oom_control")
+    ]
+    for path in (*places, root / "proc" / "vmstat"):
+        for line in _read(path).splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill" and count.isdigit():
+                return int(count)
+    return 0
+
+
 def attempts_at_once(limit_bytes: int) -> int:
     """Attempts of `limit_bytes` that fit side by side: min(5, cores, memory), at least 1."""
     return max(1, min(_MOST_AT_ONCE, cores(), usable_memory_bytes() // limit_bytes))

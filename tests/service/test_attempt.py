@@ -40,6 +40,7 @@ def order(root: Path, **parameters: object) -> dict[str, Any]:
         "token": "0" * 32,
         "request": "r",
         "options": {"memory_limit_bytes": 1 << 30, "threads": 1, "parameters": parameters},
+        "limits": {"memory_bytes": 1 << 30, "cpu_seconds": 60.0},
     }
 
 

@@ -25,6 +25,8 @@ class ConversionOptions:
         The resident memory (RSS) that the process may have, interpreter included.
     threads : int
         Threads that decode, gather, compress and write; at least 1.
+    smaller : bool
+        Memory did not suffice for the usual plan: buffers get half of it, and there is one thread.
     """
 
     memory_limit_bytes: int
@@ -34,6 +36,7 @@ class ConversionOptions:
     codec: Codec = "isal-1"
     layout: LayoutName = "blocks"
     verify: VerifyMode = "sample"
+    smaller: bool = False
 
 
 @dataclass(frozen=True, slots=True)

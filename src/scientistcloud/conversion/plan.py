@@ -7,7 +7,8 @@ of threads; the plan decides only by which bricks they are reached.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scientistcloud.conversion.dataset_layout import layout_of
@@ -126,7 +127,7 @@ def plan_conversion(
             )
     # What the interpreter and its libraries take is no reason to refuse a limit that is allowed.
     budget = max(MIN_BUDGET_BYTES, limit - base_bytes - RESERVE_BYTES)
-    datasets = tuple(_plan_dataset(d, options, budget) for d in spec.datasets)
+    datasets = tuple(_plan_smaller(d, options, budget) for d in spec.datasets)
     held = max((d.memory_bytes for d in datasets), default=0)
     return ConversionPlan(
         datasets=datasets,
@@ -134,6 +135,16 @@ def plan_conversion(
         disk_bytes=max((d.disk_bytes for d in datasets), default=0),
         total_bytes=sum(d.total_bytes for d in datasets),
     )
+
+
+def _plan_smaller(spec: DatasetSpec, options: ConversionOptions, budget: int) -> DatasetPlan:
+    """One thread in half of the budget where a smaller plan is wanted and there is one."""
+    if not options.smaller:
+        return _plan_dataset(spec, options, budget)
+    options = replace(options, threads=1)
+    with suppress(ResourceLimit):
+        return _plan_dataset(spec, options, max(MIN_BUDGET_BYTES, budget // 2))
+    return _plan_dataset(spec, options, budget)
 
 
 def _plan_dataset(spec: DatasetSpec, options: ConversionOptions, budget: int) -> DatasetPlan:

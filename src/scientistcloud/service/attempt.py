@@ -15,7 +15,6 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
-import resource
 import tempfile
 import threading
 import time
@@ -27,13 +26,12 @@ from scientistcloud.conversion.generations import LOG, RETIRED
 from scientistcloud.conversion.options import ConversionOptions, Progress
 from scientistcloud.conversion.publish import Publication, StagingLost, open_staging
 from scientistcloud.conversion.run import Request, convert
-from scientistcloud.errors import ConversionError, ResourceLimit, Stopped, UnexpectedError
+from scientistcloud.errors import ConversionError, Stopped, UnexpectedError
 from scientistcloud.service.channel import Channel, ChannelClosed
+from scientistcloud.service.limits import Limits, exceeded
 from scientistcloud.service.sandbox import confine
 
 _REPORT_SECONDS = 0.2
-_MEMORY_CHECK_SECONDS = 0.25
-_MEMORY_SLACK = 1.1
 _SHOWN_BYTES = 64 << 10
 _SHOWN_CHARACTERS = 2000
 
@@ -62,7 +60,7 @@ def run_attempt(order: dict[str, Any], channel: Channel) -> int:
     ----------
     order : dict
         ``source``, ``target``, ``staging_root`` (paths), ``name``, ``token``, ``request`` (strings)
-        and ``options`` (the arguments of `ConversionOptions`).
+        ``options`` (the arguments of `ConversionOptions`) and ``limits`` (those of `Limits`).
     """
     publication = Publication(
         target=Path(order["target"]),
@@ -70,19 +68,13 @@ def run_attempt(order: dict[str, Any], channel: Channel) -> int:
         name=order["name"],
         token=order["token"],
     )
-    link = _Link(channel)
+    link = _Link(channel, Limits(**order["limits"]))
     try:
         answer = _convert(order, publication, link)
     except (Stopped, StagingLost):
         answer = {"stopped": True}
-    except ConversionError as error:
-        answer = {"failed": _told(error), "trace": _trace(error)}
-    except MemoryError as error:
-        limit = ResourceLimit("The conversion ran out of memory.")
-        answer = {"failed": limit.to_dict(), "trace": _trace(error)}
-    except Exception as error:  # a bug: the class alone decides what becomes of the attempt
-        bug = UnexpectedError(f"Something unexpected went wrong ({type(error).__name__}).")
-        answer = {"failed": bug.to_dict(), "trace": _trace(error)}
+    except Exception as error:  # of a bug too, the class alone decides what becomes of the attempt
+        answer = {"failed": _told(_understood(error)), "trace": _trace(error)}
     try:
         channel.send(answer)
     except ChannelClosed:
@@ -95,12 +87,9 @@ def _convert(order: dict[str, Any], publication: Publication, link: _Link) -> di
     source = Path(order["source"])
     open_staging(publication)
     _log_to(publication.staging / LOG)
+    link.limits.impose()
     _shut_in(source, publication)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=link.listen, name="orders", daemon=True).start()
-    threading.Thread(
-        target=_watch_memory, args=(options.memory_limit_bytes, link), daemon=True
-    ).start()
     result = convert(
         source,
         publication,
@@ -132,21 +121,6 @@ def _shut_in(source: Path, publication: Publication) -> None:
     confine([source], [publication.staging, publication.target, retired])
 
 
-def _watch_memory(limit_bytes: int, link: _Link) -> None:
-    """End the process when it outgrows its limit by more than the slack: the plan was wrong."""
-    page_bytes = resource.getpagesize()
-    while True:
-        resident = int(Path("/proc/self/statm").read_text().split()[1]) * page_bytes
-        if resident > limit_bytes * _MEMORY_SLACK:
-            error = ResourceLimit(
-                f"The conversion used {resident / 2**20:.0f} MiB, over its limit of "
-                f"{limit_bytes / 2**20:.0f} MiB."
-            )
-            link.channel.send({"failed": error.to_dict(), "trace": ""})
-            os._exit(1)
-        time.sleep(_MEMORY_CHECK_SECONDS)
-
-
 def shortened(told: dict[str, Any]) -> dict[str, Any]:
     """A plan or a result with only so many of its datasets and fields as a message holds.
 
@@ -158,6 +132,15 @@ def shortened(told: dict[str, Any]) -> dict[str, Any]:
         first = [each | {"fields": each["fields"][:kept]} for each in told["datasets"][:kept]]
         told = told | {"datasets": first}
     return told
+
+
+def _understood(error: Exception) -> ConversionError:
+    limit = exceeded(error)
+    if limit is not None:
+        return limit
+    if isinstance(error, ConversionError):
+        return error
+    return UnexpectedError(f"Something unexpected went wrong ({type(error).__name__}).")
 
 
 def _told(error: ConversionError) -> dict[str, str]:
@@ -172,8 +155,9 @@ def _trace(error: BaseException) -> str:
 class _Link:
     """The child's end of its channel: progress out, orders in."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, limits: Limits) -> None:
         self.channel = channel
+        self.limits = limits
         self.stopped = threading.Event()
         self._admitted = threading.Event()
         self._answered = threading.Event()
@@ -203,6 +187,7 @@ class _Link:
         if progress.phase == self._phase and now - self._reported < _REPORT_SECONDS:
             return
         self._phase, self._reported = progress.phase, now
+        self.limits.allow_time()
         self._send(
             {
                 "progress": {
@@ -215,6 +200,7 @@ class _Link:
 
     def tell_plan(self, plan: dict[str, Any]) -> None:
         """Tell what the attempt needs, and wait to be let in."""
+        self.limits.allow_files(plan["total_bytes"], plan["scratch_bytes"])
         self._send({"plan": shortened(plan)})
         self._admitted.wait()
         if self.stopped.is_set():

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -17,7 +18,6 @@ from scientistcloud.conversion.options import Progress
 from scientistcloud.conversion.publish import STAGING, Publication, close_staging, publish_log
 from scientistcloud.datasets.document import Claim
 from scientistcloud.errors import (
-    AttemptCrashed,
     AttemptTimedOut,
     ConversionError,
     DatabaseUnavailable,
@@ -30,6 +30,7 @@ from scientistcloud.service.admission import Needs
 from scientistcloud.service.channel import ChannelClosed, Message
 from scientistcloud.service.children import Child, WarmProcessFailed
 from scientistcloud.service.heartbeat import Lease
+from scientistcloud.service.limits import Limits, LimitsWatch
 from scientistcloud.service.outcome import Outcome
 from scientistcloud.service.settle import settle
 from scientistcloud.service.surroundings import Surroundings
@@ -103,14 +104,16 @@ def _attempt(claim: Claim, publication: Publication, lease: Lease, around: Surro
                 f"not {type(claim.parameters).__name__}."
             )
         )
+    limits = _limits(around.settings)
+    order = _order(claim, publication, around.settings) | {"limits": asdict(limits)}
     try:
-        child = around.warm.launch(_order(claim, publication, around.settings))
+        child = around.warm.launch(order)
     except WarmProcessFailed as error:
         if around.stopping.is_set():
             return Outcome()
         return Outcome(error=StorageUnavailable(f"No process could be started: {error}."))
     try:
-        return _Follower(child, lease, around).follow()
+        return _Follower(child, limits, lease, around).follow()
     finally:
         around.admission.leave(claim.token)
         child.signal(signal.SIGKILL)
@@ -130,16 +133,28 @@ def _order(claim: Claim, publication: Publication, settings: Settings) -> dict[s
             "sensor": claim.sensor if isinstance(claim.sensor, str | None) else str(claim.sensor),
             "parameters": claim.parameters or {},
             "memory_limit_bytes": settings.memory_limit_bytes,
-            "threads": min(settings.cpu_limit, host.cores()),
+            "threads": _threads(settings),
+            "smaller": claim.smaller > 0,
         },
     }
+
+
+def _threads(settings: Settings) -> int:
+    return min(settings.cpu_limit, host.cores())
+
+
+def _limits(settings: Settings) -> Limits:
+    """The time limit of an attempt holds for each of its threads, the main one included."""
+    cpu_seconds = settings.timeout_seconds * (_threads(settings) + 1)
+    return Limits(settings.memory_limit_bytes, cpu_seconds)
 
 
 class _Follower:
     """Hears one child until it has ended."""
 
-    def __init__(self, child: Child, lease: Lease, around: Surroundings) -> None:
+    def __init__(self, child: Child, limits: Limits, lease: Lease, around: Surroundings) -> None:
         self._child = child
+        self._watch = LimitsWatch(limits)
         self._lease = lease
         self._around = around
         self._asked_to_stop: float | None = None
@@ -184,6 +199,9 @@ class _Follower:
                     f"The conversion made no progress for {timeout_seconds:.0f} seconds."
                 )
             )
+        outgrown = self._watch.look(self._child.pid, now)
+        if wanted and outgrown is not None:
+            self._outcome = Outcome(error=outgrown)
 
     def _on_progress(self, message: Message) -> None:
         progress = Progress(**message["progress"])
@@ -235,22 +253,13 @@ class _Follower:
         status = self._child.wait(_EXIT_SECONDS)
         if self._asked_to_stop is not None:
             return Outcome()
-        return Outcome(error=AttemptCrashed(f"The conversion crashed ({_how(status)})."))
+        return Outcome(error=self._watch.cause_of_end(status))
 
     def _tell(self, message: Message) -> None:
         try:
             self._child.channel.send(message)
         except ChannelClosed:
             log.debug("The child is gone already", dataset=self._lease.claim.uuid)
-
-
-def _how(status: int | None) -> str:
-    """In words, how a process ended."""
-    if status is None:
-        return "it did not end"
-    if status < 0:
-        return f"signal {-status}, {signal.Signals(-status).name}"
-    return f"exit status {status}"
 
 
 def _add_to_log(publication: Publication, outcome: Outcome) -> None:
