@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from tests.fault.fleet import CONVERTING, QUEUED, Fleet
 
-SHAPES = ((16, 96, 96), (32, 128, 128), (48, 192, 192), (64, 256, 256))
+SHAPES = ((16, 96, 96), (24, 128, 128), (32, 160, 160), (48, 192, 192))
 
 
 class Feeder:
@@ -40,12 +40,14 @@ class Feeder:
         for uuid in self._versions:
             self.ask(uuid)
 
-    def ask(self, uuid: str) -> bool:
-        """Change the source and ask for its conversion; False while that is not possible."""
+    def ask(self, uuid: str) -> dict[str, Any] | None:
+        """Change the source and ask for its conversion; the document before.
+
+        None while that is not possible.
+        """
         if not self.change(uuid):
-            return False
-        self._fleet.request(uuid, self._versions[uuid])
-        return True
+            return None
+        return self._fleet.request(uuid, self._versions[uuid])
 
     def change(self, uuid: str) -> bool:
         """Change the source only; False where the disk is full."""

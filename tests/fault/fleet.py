@@ -38,6 +38,7 @@ class Fleet:
         *,
         network: bool = False,
         small_disk_bytes: int = 0,
+        shim: bool = False,
     ) -> None:
         self.root = root
         self.shared = root / "shared"
@@ -51,8 +52,15 @@ class Fleet:
         self.upload, self.converted = self.shared / "upload", self.shared / "converted"
         self.upload.mkdir()
         self.failpoints = Failpoints()
+        slow_storage = self.shared if shim else None
         self.hosts = [
-            Host(number, root, self.failpoints.folder, network=network)
+            Host(
+                number,
+                root,
+                self.failpoints.folder,
+                network=network,
+                slow_storage=slow_storage,
+            )
             for number in range(services)
         ]
         addresses = tuple(address(number) for number in range(services)) if network else ()
@@ -120,14 +128,15 @@ class Fleet:
             file.write(content)
         self.note(uuid=uuid, source=version)
 
-    def request(self, uuid: str, version: int) -> None:
-        """Ask for a conversion as the portal does: by the status alone."""
-        self.datasets.update_one(
+    def request(self, uuid: str, version: int) -> dict[str, Any]:
+        """Ask for a conversion as the portal does, by the status alone; the document before."""
+        before = self.datasets.find_one_and_update(
             {"_id": uuid},
             {"$set": {"uuid": uuid, "status": QUEUED, "requested_version": version}},
             upsert=True,
         )
         self.note(uuid=uuid, requested=version)
+        return before or {}
 
     def host_of(self, document: dict[str, Any]) -> Host | None:
         """Whose lease is on this document; None where its service is stopped or gone."""

@@ -7,16 +7,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tests.fault.server import Server
+from tests.fault.shim import Shim
 
 FAILPOINTS = Path(__file__).with_name("failpoints")
-NETWORK = "10.79"
 
 
 def can_cut() -> str | None:
@@ -34,16 +36,42 @@ def can_cut() -> str | None:
     return None if done.returncode == 0 else f"iptables does not work ({done.stderr.strip()})"
 
 
+@cache
+def network() -> str:
+    """The first half of the addresses of this run, which no other one here uses."""
+    taken = subprocess.run(["ip", "-o", "addr"], capture_output=True, text=True, check=True).stdout
+    tried = [f"10.{64 + (os.getpid() + number) % 128}" for number in range(128)]
+    return next(each for each in tried if f" {each}." not in taken)
+
+
 def address(number: int) -> str:
     """Where the host `number` reaches MongoDB."""
-    return f"{NETWORK}.{number + 1}.1"
+    return f"{network()}.{number + 1}.1"
 
 
 class Host:
-    """One host: a scratch folder, maybe a network, and at most one running service."""
+    """One host: a scratch folder, maybe a network, and at most one running service.
 
-    def __init__(self, number: int, root: Path, failpoints: Path, *, network: bool) -> None:
+    Attributes
+    ----------
+    shim : Shim or None
+        Its clock and its way to the shared storage, where they can be changed.
+    started_at : float
+        By the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        root: Path,
+        failpoints: Path,
+        *,
+        network: bool,
+        slow_storage: Path | None = None,
+    ) -> None:
         self.number = number
+        self.shim = Shim(failpoints, f"host-{number}", slow_storage) if slow_storage else None
+        self.started_at = 0.0
         self._root = root
         self._failpoints = failpoints
         self._namespace = f"schost{os.getpid()}_{number}" if network else ""
@@ -51,13 +79,12 @@ class Host:
         self.scratch = root / f"tmp-{number}"
         self.scratch.mkdir()
         self.process: subprocess.Popen[bytes] | None = None
-        self.starts = 0
         if network:
             self._lay_cable()
 
     def _lay_cable(self) -> None:
         space, link, inner = self._namespace, self._link, f"{self._link}i"
-        near, far = address(self.number), f"{NETWORK}.{self.number + 1}.2"
+        near, far = address(self.number), f"{network()}.{self.number + 1}.2"
         _run("ip", "netns", "add", space)
         _run("ip", "link", "add", link, "type", "veth", "peer", "name", inner)
         _run("ip", "link", "set", inner, "netns", space)
@@ -77,6 +104,8 @@ class Host:
         environment |= {"MONGO_URL": url, "TMPDIR": str(self.scratch)}
         search = os.pathsep.join(filter(None, [str(FAILPOINTS), os.environ.get("PYTHONPATH")]))
         environment |= {"PYTHONPATH": search, "SC_FAILPOINTS": str(self._failpoints)}
+        if self.shim is not None:
+            environment |= self.shim.environment
         command = [sys.executable, "-m", "scientistcloud", "worker"]
         if self._namespace:
             command = ["ip", "netns", "exec", self._namespace, *command]
@@ -88,7 +117,7 @@ class Host:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.starts += 1
+        self.started_at = time.monotonic()
 
     @property
     def log(self) -> Path:
@@ -118,9 +147,19 @@ class Host:
         if not self.is_running or self.process is None:
             return []
         with suppress(psutil.NoSuchProcess):
-            service = psutil.Process(self.process.pid)
-            return [service, *service.children(recursive=True)]
+            return [psutil.Process(self.process.pid), *self.warm(), *self.children()]
         return []
+
+    def warm(self) -> list[psutil.Process]:
+        """The process that the children are forked from."""
+        return _processes(children_of(self.process.pid)) if self.process else []
+
+    def children(self) -> list[psutil.Process]:
+        """The processes of its attempts."""
+        if self.process is None:
+            return []
+        warm = children_of(self.process.pid)
+        return _processes([pid for each in warm for pid in children_of(each)])
 
     def cut(self) -> None:
         """Drop every packet between this host and the others."""
@@ -132,7 +171,7 @@ class Host:
             _run("iptables", "-w", "-D", chain, way, self._link, "-j", "DROP")
 
     def stop(self, seconds: float = 15.0) -> int | None:
-        """SIGTERM, and SIGKILL for what outlives it; the exit status."""
+        """SIGTERM, then SIGKILL: the exit status, None if it hung or was gone."""
         family = self.family()
         for process in family:
             with suppress(psutil.NoSuchProcess):
@@ -156,6 +195,23 @@ class Host:
         if self._namespace:
             subprocess.run(["ip", "link", "del", self._link], capture_output=True, check=False)
             _run("ip", "netns", "del", self._namespace)
+
+
+def children_of(pid: int) -> list[int]:
+    """Numbers of the processes that `pid` has started; none where it is gone."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def _processes(pids: list[int]) -> list[psutil.Process]:
+    found = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+    return found
 
 
 def processes_with(failpoints: Path) -> list[psutil.Process]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,14 @@ FIELDS = dict.fromkeys(
 )
 
 
+@dataclass(frozen=True)
+class Recovery:
+    """How long something took after a kill; `calm` if MongoDB was there all the time."""
+
+    seconds: float
+    calm: bool
+
+
 @dataclass
 class Abandoned:
     """A dataset whose service was killed."""
@@ -34,7 +43,7 @@ class Abandoned:
     token: str
     version: Any
     since: float
-    requeued_after: float | None = None
+    requeued: bool = False
 
 
 class Observer:
@@ -42,20 +51,25 @@ class Observer:
 
     Attributes
     ----------
-    requeue_seconds, recovery_seconds : list of float
+    requeued, recovered : list of Recovery
         For each dataset whose service was killed: until it was in the queue again, and until
-        another service had it in hand. Those that were asked for anew meanwhile are left out.
+        another service had it in hand. Left out are those that somebody edited meanwhile
+        (cancelled, deleted, asked for anew, `conversion` overwritten), and those just done.
+    latest : list of dict
+        What it saw last.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, was_away_since: Callable[[float], bool] | None = None) -> None:
         self._fleet = fleet
+        self._was_away_since = was_away_since or (lambda _: False)
         self._noted: set[tuple[str, str]] = set()
         self._abandoned: dict[str, Abandoned] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
-        self.requeue_seconds: list[float] = []
-        self.recovery_seconds: list[float] = []
+        self.requeued: list[Recovery] = []
+        self.recovered: list[Recovery] = []
+        self.latest: list[dict[str, Any]] = []
 
     def start(self) -> None:
         self._thread.start()
@@ -85,26 +99,31 @@ class Observer:
     def look(self) -> None:
         """Look once."""
         documents = list(self._fleet.datasets.find({}, FIELDS))
+        self.latest = documents
         for document in documents:
             self._note_attempts(document)
         by_id = {document["_id"]: document for document in documents}
         with self._lock:
             for uuid, left in list(self._abandoned.items()):
-                self._follow(left, by_id.get(uuid, {}))
+                if self._is_over(left, by_id.get(uuid, {})):
+                    del self._abandoned[uuid]
 
-    def _follow(self, left: Abandoned, document: dict[str, Any]) -> None:
-        """Note how far the work of a killed service has got."""
-        now = time.monotonic()
-        if document.get("requested_version") != left.version:
-            del self._abandoned[left.uuid]  # deleted, or asked for anew: it begins from the start
-            return
+    def _is_over(self, left: Abandoned, document: dict[str, Any]) -> bool:
+        """Note how far the work of a killed service has got; whether that is all."""
         status, token = document.get("status"), lease_of(document).get("token")
-        if left.requeued_after is None and (token != left.token or status != CONVERTING):
-            left.requeued_after = now - left.since
-            self.requeue_seconds.append(left.requeued_after)
-        if left.requeued_after is not None and status != QUEUED:
-            self.recovery_seconds.append(now - left.since)
-            del self._abandoned[left.uuid]
+        if status == CONVERTING and token == left.token:
+            return False
+        if document.get("requested_version") != left.version or not _is_left(document, left.token):
+            return True
+        seconds = time.monotonic() - left.since
+        recovery = Recovery(seconds, not self._was_away_since(left.since))
+        if not left.requeued:
+            left.requeued = True
+            self.requeued.append(recovery)
+        if status == QUEUED:
+            return False
+        self.recovered.append(recovery)
+        return True
 
     def _note_attempts(self, document: dict[str, Any]) -> None:
         conversion = document.get("conversion")
@@ -128,3 +147,15 @@ class Observer:
         if (token, outcome) not in self._noted:
             self._noted.add((token, outcome))
             self._fleet.note(uuid=uuid, token=token, request=request, outcome=outcome, code=code)
+
+
+def _is_left(document: dict[str, Any], token: str) -> bool:
+    """Whether the history tells that this attempt ended as lost, and nothing hides that."""
+    conversion = document.get("conversion")
+    history = conversion.get("history") if isinstance(conversion, dict) else None
+    if not isinstance(history, list) or document.get("status") == "cancelled":
+        return False
+    return any(
+        isinstance(entry, dict) and entry.get("token") == token and entry.get("outcome") == "lost"
+        for entry in history
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.fault.observer import Recovery
+
 
 @dataclass
 class Outcome:
@@ -13,14 +15,16 @@ class Outcome:
     seed: int
     services: int
     lease: float
-    seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    known_steps: int = 0
     steps: Counter[str] = field(default_factory=Counter)
-    requeue_seconds: list[float] = field(default_factory=list)
-    recovery_seconds: list[float] = field(default_factory=list)
+    requeued: list[Recovery] = field(default_factory=list)
+    recovered: list[Recovery] = field(default_factory=list)
     settled_seconds: list[float] = field(default_factory=list)
     checked: dict[str, dict[str, int]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    too_few: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
     @property
@@ -47,10 +51,13 @@ def write_report(outcome: Outcome) -> str:
         "",
         "| after a killed service, seconds until | datasets | p50 | p99 | longest |",
         "|---|---|---|---|---|",
-        _row("the dataset was in the queue again", outcome.requeue_seconds),
-        _row("another service had it in hand", outcome.recovery_seconds),
+        *_rows("the dataset was in the queue again", outcome.requeued),
+        *_rows("another service had it in hand", outcome.recovered),
         "",
+        *(f"Too few: {sentence}." for sentence in outcome.too_few),
         *(f"Not injected: {reason}." for reason in outcome.left_out),
+        "",
+        f"{len(outcome.steps)} of {outcome.known_steps} known steps were hit:",
         "",
         "| step that was hit | times |",
         "|---|---|",
@@ -62,6 +69,14 @@ def write_report(outcome: Outcome) -> str:
         lines += [f"The checker {stage}: {told}.", ""]
     lines += [f"- {sentence}" for sentence in outcome.wrong]
     return "\n".join(lines) + "\n"
+
+
+def _rows(name: str, recoveries: list[Recovery]) -> list[str]:
+    calm = [each.seconds for each in recoveries if each.calm]
+    return [
+        _row(name, [each.seconds for each in recoveries]),
+        _row(f"{name}, where MongoDB was there all the time", calm),
+    ]
 
 
 def _row(name: str, seconds: list[float]) -> str:

@@ -43,17 +43,19 @@ class Failpoints:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sc-failpoints-", dir="/dev/shm"))
         self.folder.chmod(0o777)
+        (self.folder / "armed").mkdir()
+        (self.folder / "armed").chmod(0o777)
 
-    def arm(self, *armed: Armed) -> None:
-        """Arm steps, to be hit in this order; replaces what was armed before."""
+    def arm(self, *armed: Armed, name: str = "only") -> None:
+        """Arm steps, to be hit in this order; replaces what was armed before by this name."""
         draft = self.folder / f"draft.{os.getpid()}"
         draft.write_text(json.dumps([asdict(each) for each in armed]))
-        draft.replace(self.folder / "armed")
+        draft.replace(self.folder / "armed" / name)
 
-    def disarm(self) -> bool:
+    def disarm(self, name: str = "only") -> bool:
         """Whether it was still armed."""
         try:
-            (self.folder / "armed").unlink()
+            (self.folder / "armed" / name).unlink()
         except FileNotFoundError:
             return False
         return True

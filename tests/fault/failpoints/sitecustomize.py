@@ -7,9 +7,9 @@ driver's updates), so that a process can be hit right before or after one of the
 A step is called ``<role> <operation> <what>``, for instance ``child replace STAGING/visus.idx ->
 TARGET/visus.idx`` or ``service update complete``. The folder in ``SC_FAILPOINTS`` holds
 
-- ``armed``: a JSON list of ``{id, step, when, target, signal, dataset}``. The process that comes to
-  the first of these steps takes it out of the list, so that it works once, and then sends the
-  signal to ``target``: itself, the service, the warm process or the whole group;
+- ``armed``: a folder of JSON lists of ``{id, step, when, target, signal, dataset}``. The process
+  that comes to the first step of one of these lists takes it out, so that it works once, and then
+  sends the signal to ``target``: itself, the service, the warm process or the whole group;
 - ``hits``: a line of JSON for each hit, written before the signal is sent;
 - ``steps``: where it exists, a line of JSON for every step of every process.
 
@@ -73,8 +73,13 @@ def reach(step: str, when: str, dataset: str) -> None:
     """The process has come to `step`; whoever armed it may never let it go on."""
     if os.path.exists(STEPS):
         _append(STEPS, {"step": step, "when": when, "dataset": dataset, "pid": os.getpid()})
+    for name in os.listdir(ARMED):
+        _reach_armed(os.path.join(ARMED, name), step, when, dataset)
+
+
+def _reach_armed(path: str, step: str, when: str, dataset: str) -> None:
     try:
-        with open(ARMED, encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             armed, *further = json.load(file)
     except (OSError, ValueError):
         return
@@ -83,12 +88,12 @@ def reach(step: str, when: str, dataset: str) -> None:
     if armed["dataset"] and armed["dataset"] != dataset:
         return
     with suppress(OSError):
-        taken = f"{ARMED}.{os.getpid()}"
-        _real_rename(ARMED, taken)
+        taken = f"{FOLDER}/taken.{os.getpid()}"
+        _real_rename(path, taken)
         if further:
             with open(taken, "w", encoding="utf-8") as file:
                 json.dump(further, file)
-            _real_rename(taken, ARMED)
+            _real_rename(taken, path)
         _hit(armed, dataset)
 
 
@@ -182,7 +187,8 @@ def _wrap_updates() -> None:
             **more: object,
         ) -> object:
             step = f"service update {_purpose()}"
-            dataset = str(query.get("_id", ""))
+            document_id = query.get("_id")
+            dataset = document_id if isinstance(document_id, str) else ""
             reach(step, "before", dataset)
             value = _real(self, query, *arguments, **more)
             if isinstance(value, dict) and "uuid" in value:

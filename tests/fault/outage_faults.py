@@ -1,0 +1,96 @@
+"""What comes between the services and MongoDB: its death, its elections, a cut network."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+from tests.fault.agenda import Agenda
+from tests.fault.fleet import Fleet
+from tests.fault.targets import Targets
+
+Hit = list[str]
+ELECTION_SECONDS = 2.0
+WORK_SECONDS = 2.0
+"""Between two outages: some work is to be done as well."""
+
+
+class OutageFaults:
+    """Lasts up to a bit more than a lease, so that claims are lost by some and kept by others."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        targets: Targets,
+        agenda: Agenda,
+        chance: random.Random,
+        *,
+        lease_seconds: float,
+    ) -> None:
+        self._fleet, self._targets = fleet, targets
+        self._agenda, self._chance = agenda, chance
+        self._lease_seconds = lease_seconds
+        self._outage: threading.Thread | None = None
+        self._outages: list[tuple[float, float]] = []
+
+    def kill_mongod(self) -> Hit:
+        held = self._held_if_well()
+        if not held:
+            return []
+        began = time.monotonic()
+        self._outages.append((began, float("inf")))
+        self._fleet.server.kill()
+        seconds = self._chance.uniform(0.1, 1.2 * self._lease_seconds)
+
+        def bring_back() -> None:
+            time.sleep(seconds)
+            self._fleet.server.start()
+
+        self._targets.is_database_away = True
+        self._outage = threading.Thread(target=bring_back, name="outage")
+        self._outage.start()
+        return held
+
+    def step_down(self) -> Hit:
+        held = self._held_if_well()
+        if held:
+            now = time.monotonic()
+            self._outages.append((now, now + ELECTION_SECONDS))
+            self._fleet.server.step_down()
+        return held
+
+    def _held_if_well(self) -> Hit:
+        """What is in progress; nothing where MongoDB has been back for a moment only."""
+        if self._outages and time.monotonic() < self._outages[-1][1] + WORK_SECONDS:
+            return []
+        return [document["_id"] for document in self._targets.in_progress()]
+
+    def cut_network(self) -> Hit:
+        host, held = self._targets.host()
+        if host is None or not self._targets.afflict(host, "cut"):
+            return []
+        host.cut()
+
+        def mend() -> None:
+            host.mend()
+            self._targets.relieve(host, "cut")
+
+        self._agenda.do_later(self._lease_seconds * self._chance.uniform(0.3, 1.5), mend)
+        return [document["_id"] for document in held]
+
+    def look_after(self) -> None:
+        """Notice that MongoDB is back."""
+        if self._outage is not None and not self._outage.is_alive():
+            self._outage = None
+            self._outages[-1] = (self._outages[-1][0], time.monotonic())
+            self._targets.is_database_away = False
+
+    def wait_for_the_end(self) -> None:
+        if self._outage is not None:
+            self._outage.join()
+        self.look_after()
+
+    def was_away_since(self, moment: float) -> bool:
+        """Whether MongoDB was away or without a primary at any time since then."""
+        return any(end >= moment for _, end in self._outages)
