@@ -108,6 +108,8 @@ class Claim:
         Uncounted delays of this request so far (full disk, storage away).
     smaller : int
         How often this request has run out of memory: if ever, its plan is to be a smaller one.
+    share : str
+        Whose turn it takes in the queue. Not to be logged: it may hold an e-mail address.
     sensor, parameters
         `sensor` and `conversion_parameters` as found.
     problem : PermanentError or None
@@ -123,6 +125,7 @@ class Claim:
     lost: int = 0
     delays: int = 0
     smaller: int = 0
+    share: str = field(default="", repr=False)
     sensor: Any = None
     parameters: Any = None
     name: Any = None

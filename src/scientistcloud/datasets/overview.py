@@ -9,7 +9,7 @@ from typing import Any
 
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import DatasetStatus
-from scientistcloud.datasets.queue import EPOCH, LOWEST, ORDER, STAMPED, UNSTAMPED
+from scientistcloud.datasets.order import EPOCH, LOWEST, ORDER, STAMPED, UNSTAMPED
 from scientistcloud.datasets.report import why_waiting
 
 ACTIVE = (DatasetStatus.CONVERTING.value, DatasetStatus.QUEUED.value)

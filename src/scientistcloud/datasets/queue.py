@@ -8,12 +8,11 @@ import uuid as uuids
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from scientistcloud.datasets import transition
+from scientistcloud.datasets import expression, transition
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import (
     Claim,
@@ -21,24 +20,9 @@ from scientistcloud.datasets.document import (
     identity_problem,
     remote_problem,
 )
+from scientistcloud.datasets.lineup import LineUp
+from scientistcloud.datasets.order import LEASED_RUNNING, UNSTAMPED
 from scientistcloud.errors import DuplicateUuid
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LOWEST = float("-inf")
-ORDER = (("conversion.priority", -1), ("conversion.queued_at", 1), ("_id", 1))
-
-# Ranges rather than $type, because an index can answer these, also turned round by $not.
-STAMPED = {
-    "status": DatasetStatus.QUEUED.value,
-    "conversion.priority": {"$gte": LOWEST},
-    "conversion.queued_at": {"$gte": EPOCH},
-}
-UNSTAMPED = {
-    "$or": [
-        {"status": DatasetStatus.QUEUED.value, "conversion.queued_at": {"$not": {"$gte": EPOCH}}},
-        {"status": DatasetStatus.QUEUED.value, "conversion.priority": {"$not": {"$gte": LOWEST}}},
-    ],
-}
 
 CLAIM_FIELDS = {
     "uuid": 1,
@@ -51,6 +35,7 @@ CLAIM_FIELDS = {
     "conversion.lost": 1,
     "conversion.delays": 1,
     "conversion.smaller": 1,
+    "conversion.share": 1,
     "conversion.lease.token": 1,
     "conversion.lease.owner": 1,
 }
@@ -84,11 +69,16 @@ class Candidate:
 
 
 class Queue:
-    """Claims documents in order: priority, then the time of the request.
+    """Claims documents in order: priority, then fair between users, then the time of the request.
 
     A service alone takes the first. Where services compete, each spreads over the documents of
     the same priority, the more the more races it loses, and plans a few claims at a time: so they
     do not form a convoy.
+
+    Parameters
+    ----------
+    limit : int
+        The most datasets of one user that services may convert at a time; 0 for no limit.
     """
 
     def __init__(
@@ -97,14 +87,22 @@ class Queue:
         *,
         owner: str,
         lease_seconds: float,
+        limit: int = 0,
         clock: Callable[[], float] = time.monotonic,
         choice: random.Random | None = None,
     ) -> None:
         self._collection = collection
         self._owner = owner
         self._lease_seconds = lease_seconds
+        self._limit = limit
         self._clock = clock
-        self._random = choice or random.Random()
+        self._lineup = LineUp(
+            collection,
+            limit=limit,
+            clock=clock,
+            choice=choice or random.Random(),
+            unwanted=self._unwanted,
+        )
         self._stamped_at = float("-inf")
         self._width = 1.0
         self._claimed_at = float("-inf")
@@ -113,20 +111,35 @@ class Queue:
         # Documents that the server does not let us write (too large, or against a validator).
         self._refused: list[Any] = []
         self._refused_at = float("-inf")
+        # Documents that this call of `claim` put back.
+        self._put_back: list[Any] = []
 
     def claim(self) -> Claim | None:
         """The next due document, now ours; None if there is none."""
         self._stamp_if_due()
+        self._put_back.clear()
         if self._clock() - self._claimed_at > CALM_SECONDS:
             self._width = 1.0
         while candidate := self._next_candidate():
             claim = self._take(candidate)
-            if claim is not None:
+            if claim is None:
+                self._width = min(WIDEST, self._width * WIDENING)
+            elif self._is_within_limit(claim):
                 self._width = max(1.0, self._width * NARROWING)
                 self._claimed_at = self._clock()
+                self._lineup.note(claim.share)
                 return claim
-            self._width = min(WIDEST, self._width * WIDENING)
         return None
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the last `claim` passed over somebody because of the limit."""
+        return self._lineup.held_back
+
+    def settled(self) -> None:
+        """A claim of this service ended: its user may be below the limit again."""
+        if self._limit:
+            self._lineup.forget()
 
     def stamp(self) -> int:
         """Give queued documents that lack it their place in the order; how many there were."""
@@ -141,6 +154,9 @@ class Queue:
             self._refused.clear()
         return list(self._refused)
 
+    def _unwanted(self) -> list[Any]:
+        return self.refused + self._put_back
+
     def _stamp_if_due(self) -> None:
         if self._clock() - self._stamped_at < STAMP_SECONDS:
             return
@@ -148,7 +164,7 @@ class Queue:
             self.stamp()
         except OperationFailure:
             # One document that cannot be written stops the statement. The order suffers, the
-            # queue does not: `_candidates` also finds what has no stamp.
+            # queue does not: `_unstamped` finds what has no stamp.
             return
 
     def _next_candidate(self) -> Candidate | None:
@@ -157,23 +173,35 @@ class Queue:
             self._planned.clear()
         if not self._planned:
             self._planned_at = self._clock()
-            self._planned = self._with_twins(self._plan_alone() if alone else self._plan_spread())
+            number = 1 if alone else int(self._width)
+            window = 1 if alone else int(self._width * WINDOW_PER_WIDTH)
+            found = self._lineup.pick(number, window) or self._unstamped(window)
+            self._planned = self._with_twins(found[:number])
         return self._planned.pop() if self._planned else None
 
-    def _plan_alone(self) -> list[Document]:
-        return self._due(1)
+    def _unstamped(self, limit: int) -> list[Document]:
+        due = {"_id": {"$nin": self._unwanted()}, "$expr": expression.DUE}
+        return self._collection.find({**UNSTAMPED, **due}, {"uuid": 1}, limit=limit)
 
-    def _plan_spread(self) -> list[Document]:
-        """A few of the next documents of the first one's priority, picked at random."""
-        window = self._due(int(self._width * WINDOW_PER_WIDTH))
-        same = [found for found in window if _priority(found) == _priority(window[0])]
-        return self._random.sample(same, min(len(same), int(self._width)))
+    def _is_within_limit(self, claim: Claim) -> bool:
+        """Whether the claim may stand; else it was given back.
 
-    def _due(self, limit: int) -> list[Document]:
-        due = {"_id": {"$nin": self.refused}, "$expr": transition.DUE}
-        fields = {"uuid": 1, "conversion.priority": 1}
-        found = self._collection.find({**STAMPED, **due}, fields, sort=ORDER, limit=limit)
-        return found or self._collection.find({**UNSTAMPED, **due}, fields, limit=limit)
+        Every service looks after its claim is written: of those that claim at once for the same
+        user, the last one to write sees all of the others, so that no more than the limit stand.
+        """
+        if not self._limit:
+            return True
+        with self._collection.guard() as collection:
+            number = collection.count_documents(
+                {**LEASED_RUNNING, "conversion.share": {"$eq": claim.share}}
+            )
+        if number <= self._limit:
+            return True
+        self._put_back.append(claim.id)
+        self._planned.clear()
+        self._lineup.hold(claim.share)
+        self._collection.update_id(held(claim), transition.holding_back(claim))
+        return False
 
     def _with_twins(self, documents: list[Document]) -> list[Candidate]:
         uuids_found = [uuid for found in documents if (uuid := _usable(found))]
@@ -190,7 +218,7 @@ class Queue:
         query = {
             "_id": candidate.id,
             "status": DatasetStatus.QUEUED.value,
-            "$expr": transition.DUE,
+            "$expr": expression.DUE,
         }
         update = transition.claiming(token, self._owner, request_id, self._lease_seconds)
         try:
@@ -209,9 +237,13 @@ class Queue:
         return claim
 
 
-def _priority(document: Mapping[str, Any]) -> Any:
-    conversion = document.get("conversion")
-    return conversion.get("priority") if isinstance(conversion, Mapping) else None
+def held(claim: Claim) -> Document:
+    """The document of a claim, as long as it is held."""
+    return {
+        "_id": claim.id,
+        "status": DatasetStatus.CONVERTING.value,
+        "conversion.lease.token": claim.token,
+    }
 
 
 def _usable(document: Mapping[str, Any]) -> str:
@@ -226,6 +258,7 @@ def claim_from(document: Mapping[str, Any]) -> Claim:
     lease = conversion.get("lease") or {}
     request = conversion.get("request")
     request_id = request.get("id") if isinstance(request, Mapping) else None
+    share = conversion.get("share")
     uuid, link = document.get("uuid"), document.get("google_drive_link")
     return Claim(
         id=document["_id"],
@@ -237,6 +270,7 @@ def claim_from(document: Mapping[str, Any]) -> Claim:
         lost=_count(conversion.get("lost")),
         delays=_count(conversion.get("delays")),
         smaller=_count(conversion.get("smaller")),
+        share=share if isinstance(share, str) else "",
         sensor=document.get("sensor"),
         parameters=document.get("conversion_parameters"),
         name=document.get("name"),
@@ -246,5 +280,5 @@ def claim_from(document: Mapping[str, Any]) -> Claim:
 
 
 def _count(value: Any) -> int:
-    usable = isinstance(value, int | float) and 0 <= value <= transition.LARGEST_COUNT
+    usable = isinstance(value, int | float) and 0 <= value <= expression.LARGEST_COUNT
     return int(value) if usable else 0

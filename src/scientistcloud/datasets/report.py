@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from scientistcloud.datasets import transition
+from scientistcloud.datasets import expression
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import DatasetStatus
-from scientistcloud.datasets.queue import STAMPED, UNSTAMPED
+from scientistcloud.datasets.order import STAMPED, UNSTAMPED
 
 QUEUED = DatasetStatus.QUEUED.value
 
@@ -51,10 +51,10 @@ def next_due_seconds(collection: GuardedCollection, refused: list[Any]) -> float
     found = collection.aggregate(
         [
             {"$match": {not_before: {"$gte": epoch}, "status": QUEUED, "_id": {"$nin": refused}}},
-            {"$match": {"$expr": transition.WAITING}},
+            {"$match": {"$expr": expression.WAITING}},
             {"$sort": {not_before: 1}},
             {"$limit": 1},
-            {"$project": {"due_ms": {"$subtract": [f"${not_before}", transition.NOW]}}},
+            {"$project": {"due_ms": {"$subtract": [f"${not_before}", expression.NOW]}}},
         ]
     )
     return max(0.0, float(found[0]["due_ms"]) / 1000) if found else None

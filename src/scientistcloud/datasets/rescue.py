@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scientistcloud.datasets import transition
+from scientistcloud.datasets import expression, transition
 from scientistcloud.datasets.collection import GuardedCollection
 from scientistcloud.datasets.document import Claim, DatasetStatus
 from scientistcloud.datasets.queue import CLAIM_FIELDS, claim_from
@@ -30,22 +32,55 @@ class Rescuer:
     """Requeues expired claims, of any owner, and claims without a lease that nobody touches."""
 
     def __init__(
-        self, collection: GuardedCollection, *, lease_seconds: float, foreign_claim_minutes: float
+        self,
+        collection: GuardedCollection,
+        *,
+        lease_seconds: float,
+        foreign_claim_minutes: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._collection = collection
-        self._lease_seconds = lease_seconds
+        self._clock = clock
+        self._looked_at = clock()
         self._foreign_seconds = foreign_claim_minutes * 60
+        # A renewal that hangs when the server comes back, and the next one.
+        self._grace_seconds = min(lease_seconds, 2 * collection.timeout_seconds)
+        self._given_seconds: dict[str, float] = {}
 
     def rescue(self) -> Rescued:
-        """One round. After the server was away, owners have one lease length to renew first."""
-        lost = self._expired()
-        if self._collection.seconds_since_outage < self._lease_seconds:
-            return Rescued()
-        taken = tuple(claim for claim in lost if self._requeue_lost(claim))
+        """One round. After the server was away, owners have a while to renew first."""
+        expired = self._expired()
+        since_outage_seconds = self._collection.seconds_since_outage
+        calm = since_outage_seconds >= self._grace_seconds
+        self._give(expired, since_outage_seconds)
+        taken = tuple(
+            claim
+            for claim in expired
+            if (calm or self._given_seconds[claim.token] >= self._grace_seconds)
+            and self._requeue_lost(claim)
+        )
+        if not calm:
+            return Rescued(taken)
         self._date_undated()
         foreign = tuple(id for id in self._abandoned() if self._requeue_foreign(id))
         self._drop_stale_waiting()
         return Rescued(taken, foreign)
+
+    def _give(self, expired: list[Claim], since_outage_seconds: float) -> None:
+        """Note how long owners could have renewed since they were first seen to be late.
+
+        Over several outages: else a server that is away time and again would keep what vanished
+        hosts held for ever.
+        """
+        now = self._clock()
+        passed_seconds = min(now - self._looked_at, since_outage_seconds)
+        self._looked_at = now
+        self._given_seconds = {
+            claim.token: self._given_seconds[claim.token] + passed_seconds
+            if claim.token in self._given_seconds
+            else 0.0
+            for claim in expired
+        }
 
     def _expired(self) -> list[Claim]:
         query = {"status": CONVERTING, "$expr": _EXPIRED}
@@ -70,9 +105,9 @@ class Rescuer:
 
     def _date_undated(self) -> None:
         """A foreign claim without a usable date is given the present one, to count from."""
-        undated = {"$not": [transition.is_type("$updated_at", "date")]}
+        undated = {"$not": [expression.is_type("$updated_at", "date")]}
         query = {"status": CONVERTING, "$expr": {"$and": [undated, _FOREIGN]}}
-        self._collection.update_many(query, [{"$set": {"updated_at": transition.NOW}}])
+        self._collection.update_many(query, [{"$set": {"updated_at": expression.NOW}}])
 
     def _abandoned(self) -> list[Any]:
         query = {"status": CONVERTING, "$expr": self._foreign_and_old()}
@@ -82,10 +117,10 @@ class Rescuer:
         query = {"_id": document_id, "status": CONVERTING, "$expr": self._foreign_and_old()}
         return self._collection.update_id(query, transition.requeueing())
 
-    def _foreign_and_old(self) -> transition.Stage:
-        limit = transition.in_seconds(-self._foreign_seconds)
+    def _foreign_and_old(self) -> expression.Stage:
+        limit = expression.in_seconds(-self._foreign_seconds)
         old = {"$lt": ["$updated_at", limit]}
-        return {"$and": [_FOREIGN, transition.is_type("$updated_at", "date"), old]}
+        return {"$and": [_FOREIGN, expression.is_type("$updated_at", "date"), old]}
 
     def _drop_stale_waiting(self) -> None:
         """Where another program claimed what was waiting, the next request is a new one."""
@@ -96,7 +131,7 @@ class Rescuer:
         self._collection.update_many(query, [{"$unset": "conversion.waiting"}])
 
 
-_FOREIGN: transition.Stage = {"$not": [transition.LEASED]}
-_EXPIRED: transition.Stage = {
-    "$and": [transition.LEASED, {"$lt": ["$conversion.lease.expires_at", transition.NOW]}]
+_FOREIGN: expression.Stage = {"$not": [expression.LEASED]}
+_EXPIRED: expression.Stage = {
+    "$and": [expression.LEASED, {"$lt": ["$conversion.lease.expires_at", expression.NOW]}]
 }

@@ -10,7 +10,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from scientistcloud.database.connection import is_refused
-from scientistcloud.datasets import transition
+from scientistcloud.datasets import expression
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.errors import DatabaseUnavailable
 
@@ -52,13 +52,13 @@ class ServiceRegistry:
 
     def beat(self, running: int, **facts: Any) -> None:
         """Say that this service is alive, how many datasets it converts, and other facts."""
-        literal = transition.literal
-        changes: transition.Stage = {
+        literal = expression.literal
+        changes: expression.Stage = {
             "host": literal(socket.gethostname()),
             "pid": os.getpid(),
             "version": literal(self._version),
-            "started_at": {"$ifNull": ["$started_at", transition.NOW]},
-            "seen_at": transition.NOW,
+            "started_at": {"$ifNull": ["$started_at", expression.NOW]},
+            "seen_at": expression.NOW,
             "running": literal(running),
             **{name: literal(value) for name, value in facts.items()},
         }
@@ -79,6 +79,6 @@ def alive_services(
     database: Database[Document], within_seconds: float = ALIVE_SECONDS
 ) -> list[Document]:
     """The services heard of lately: ``_id``, host, pid, started_at, seen_at, version, running."""
-    limit = transition.in_seconds(-within_seconds)
+    limit = expression.in_seconds(-within_seconds)
     collection = GuardedCollection(database, COLLECTION, timeout_seconds=5.0)
     return collection.find({"$expr": {"$gt": ["$seen_at", limit]}}, sort=[("started_at", 1)])

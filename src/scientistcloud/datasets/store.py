@@ -12,20 +12,25 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from scientistcloud.database.connection import is_refused
-from scientistcloud.datasets import report, transition
+from scientistcloud.datasets import expression, report, transition
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
-from scientistcloud.datasets.queue import ORDER, Queue
+from scientistcloud.datasets.gauges import QueueGauges, measure_queue
+from scientistcloud.datasets.order import ORDER, SHARE_ORDER
+from scientistcloud.datasets.queue import Queue, held
 from scientistcloud.datasets.rescue import Rescued, Rescuer
 from scientistcloud.errors import ConversionError, DatabaseUnavailable, DuplicateUuid
 
 INDEXES: dict[str, list[tuple[str, int]]] = {
     "conversion_order": [("status", 1), *ORDER],
-    "conversion_unstamped": [("status", 1), ("conversion.queued_at", 1)],
+    "conversion_shares": [("status", 1), *SHARE_ORDER],
     "conversion_due": [("conversion.waiting.not_before", 1)],
     "dataset_uuid": [("uuid", 1)],
 }
 SPARSE = frozenset({"conversion_due"})
+
+HELD_BACK_SECONDS = 1.0
+"""How often a service looks whether a user is below the limit again."""
 
 UPLOADING = ("uploading", "upload queued", "unzipping")
 """Statuses in which the files are not there yet."""
@@ -49,6 +54,8 @@ class DatasetStore:
         Names this service in leases and history.
     lease_seconds : float
         How long a claim holds without renewal.
+    limit_per_user : int
+        The most datasets of one user that services may convert at a time; 0 for no limit.
     foreign_claim_minutes : float
         How long ``converting`` without a lease may stay untouched.
     clock : callable
@@ -71,6 +78,7 @@ class DatasetStore:
         collection: str = "visstoredatas",
         owner: str,
         lease_seconds: float,
+        limit_per_user: int = 0,
         foreign_claim_minutes: float = 180.0,
         clock: Callable[[], float] = time.monotonic,
         choice: random.Random | None = None,
@@ -86,11 +94,28 @@ class DatasetStore:
         self.database = database
         self.collection = guarded.raw
         self._queue = Queue(
-            guarded, owner=owner, lease_seconds=lease_seconds, clock=clock, choice=choice
+            guarded,
+            owner=owner,
+            lease_seconds=lease_seconds,
+            limit=limit_per_user,
+            clock=clock,
+            choice=choice,
         )
         self._rescuer = Rescuer(
-            guarded, lease_seconds=lease_seconds, foreign_claim_minutes=foreign_claim_minutes
+            guarded,
+            lease_seconds=lease_seconds,
+            foreign_claim_minutes=foreign_claim_minutes,
+            clock=clock,
         )
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether MongoDB answered when it was last asked anything."""
+        return self._collection.is_reachable
+
+    def gauges(self) -> QueueGauges:
+        """What dashboards show of the queue."""
+        return measure_queue(self._collection)
 
     def ensure_indexes(self) -> list[str]:
         """Create the indexes, where allowed; names of those that could not be created.
@@ -128,7 +153,7 @@ class DatasetStore:
         A lease that ran out is renewed as long as nobody took it.
         """
         before = self._collection.exchange_id(
-            _held(claim),
+            held(claim),
             transition.renewing(self.lease_seconds, progress),
             {"uuid": 1, "updated_at": 1, "conversion.lease.written_at": 1},
             after=False,
@@ -142,16 +167,16 @@ class DatasetStore:
 
     def describe(self, claim: Claim, plan: Mapping[str, Any]) -> bool:
         """Show under `conversion.plan` what is being made; False where the claim is lost."""
-        return self._collection.update_id(_held(claim), transition.describing(plan))
+        return self._collection.update_id(held(claim), transition.describing(plan))
 
     def holds(self, claim: Claim) -> bool:
         """Whether the claim is still ours, without renewing it."""
-        return self._collection.find_one(_held(claim), {"_id": 1}) is not None
+        return self._collection.find_one(held(claim), {"_id": 1}) is not None
 
     def held_tokens(self, tokens: Collection[str]) -> set[str]:
         """Which of these tokens are in the lease of a claim now, whoever holds it."""
         query: Document = {"status": DatasetStatus.CONVERTING.value}
-        query |= {"conversion.lease.token": {"$in": list(tokens)}, "$expr": transition.LEASED}
+        query |= {"conversion.lease.token": {"$in": list(tokens)}, "$expr": expression.LEASED}
         found = self._collection.find(query, {"conversion.lease.token": 1})
         return {document["conversion"]["lease"]["token"] for document in found}
 
@@ -207,9 +232,9 @@ class DatasetStore:
         document_id = values.pop("_id", None) or ObjectId()
         if "uuid" in values and self.find(values["uuid"]) is not None:
             raise DuplicateUuid(f"A dataset with the uuid {values.get('uuid')} exists already.")
-        dates = {"created_at": transition.NOW, "updated_at": transition.NOW}
-        update: list[transition.Stage] = [
-            {"$replaceWith": {"$mergeObjects": ["$$ROOT", dates, transition.literal(values)]}}
+        dates = {"created_at": expression.NOW, "updated_at": expression.NOW}
+        update: list[expression.Stage] = [
+            {"$replaceWith": {"$mergeObjects": ["$$ROOT", dates, expression.literal(values)]}}
         ]
         if values.get("status") == DatasetStatus.QUEUED:
             update += transition.stamping()
@@ -234,33 +259,31 @@ class DatasetStore:
         return report.recent_failures(self._collection, limit)
 
     def next_due_seconds(self) -> float | None:
-        """When the next waiting document becomes due, from now; None if none waits."""
-        return report.next_due_seconds(self._collection, self._queue.refused)
+        """When to look again for what waits: None if nothing does."""
+        due = report.next_due_seconds(self._collection, self._queue.refused)
+        if not self._queue.held_back:
+            return due
+        # What other services finish wakes nobody here.
+        look = HELD_BACK_SECONDS * random.uniform(0.75, 1.25)
+        return look if due is None else min(look, due)
 
     def why_waiting(self, document: Mapping[str, Any]) -> str:
         """Why this document is not being converted now, in a sentence."""
         return report.why_waiting(document)
 
-    def _settle(self, claim: Claim, outcome: str, update: list[transition.Stage]) -> bool:
-        if self._collection.update_id(_held(claim), update):
+    def _settle(self, claim: Claim, outcome: str, update: list[expression.Stage]) -> bool:
+        if self._collection.update_id(held(claim), update):
+            self._queue.settled()
             return True
         # The same call may have been carried out before, and only its answer been lost.
         entry = {"token": claim.token, "outcome": outcome}
         written = {"_id": claim.id, "conversion.history": {"$elemMatch": entry}}
         return self._collection.find_one(written, {"_id": 1}) is not None
 
-    def _change(self, uuid: str, status: Any, update: list[transition.Stage]) -> bool:
+    def _change(self, uuid: str, status: Any, update: list[expression.Stage]) -> bool:
         found = self._collection.find({"uuid": {"$eq": uuid}, "status": status}, {"_id": 1})
         changed = [
             self._collection.update_id({"_id": document["_id"], "status": status}, update)
             for document in found
         ]
         return any(changed)
-
-
-def _held(claim: Claim) -> Document:
-    return {
-        "_id": claim.id,
-        "status": DatasetStatus.CONVERTING.value,
-        "conversion.lease.token": claim.token,
-    }

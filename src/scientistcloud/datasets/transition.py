@@ -1,9 +1,6 @@
 """The transitions as MongoDB update pipelines: pure functions from values to pipelines.
 
-Every pipeline is evaluated by the server in one step, by the server's clock (``$$NOW``). Nothing
-that a document holds is trusted: a value is used after its type was looked at, else it is reset.
-Text that comes from outside passes through `literal`, because a pipeline reads ``"$x"`` as a
-field.
+Every pipeline is evaluated by the server in one step.
 """
 
 from __future__ import annotations
@@ -12,79 +9,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
+from scientistcloud.datasets.expression import (
+    NOW,
+    REMOVE,
+    RESET_CONVERSION,
+    SHARE,
+    WAITING,
+    Stage,
+    count_or_zero,
+    in_seconds,
+    is_type,
+    literal,
+    whole,
+)
 from scientistcloud.errors import ConversionError, OutOfMemory
 
-Stage = dict[str, Any]
-Expression = Any
-
-NOW = "$$NOW"
-REMOVE = "$$REMOVE"
 HISTORY_LENGTH = 10
-LARGEST_COUNT = 1_000_000
-
-
-def literal(value: Any) -> Stage:
-    """`value` as it is, whatever dollar signs it holds."""
-    return {"$literal": value}
-
-
-def whole(value: Stage) -> Stage:
-    """An object that replaces the former value; a bare one would be merged into it."""
-    return {"$mergeObjects": [value]}
-
-
-def in_seconds(seconds: float) -> Stage:
-    """The server's time, `seconds` from now."""
-    return {"$add": [NOW, round(seconds * 1000)]}
-
-
-def is_type(field: str, name: str) -> Stage:
-    return {"$eq": [{"$type": field}, name]}
-
-
-def count_or_zero(field: str) -> Stage:
-    """The whole number in `field`, or 0 for whatever cannot be a count."""
-    usable = {
-        "$and": [
-            {"$isNumber": field},
-            {"$gte": [field, 0]},
-            {"$lte": [field, LARGEST_COUNT]},
-        ]
-    }
-    return {"$cond": [usable, {"$toInt": {"$trunc": field}}, 0]}
-
-
-RESET_CONVERSION: Stage = {
-    "$set": {
-        "conversion": {"$cond": [is_type("$conversion", "object"), "$conversion", literal({})]}
-    }
-}
-"""After this stage `conversion` is an object; a former value of another type is gone."""
-
-WAITING: Stage = {
-    "$and": [
-        is_type("$conversion", "object"),
-        is_type("$conversion.waiting", "object"),
-        is_type("$conversion.waiting.token", "string"),
-        is_type("$conversion.waiting.not_before", "date"),
-    ]
-}
-"""Whether this queued document is one that we put back, rather than a new request."""
-
-DUE: Stage = {"$not": [{"$and": [WAITING, {"$gt": ["$conversion.waiting.not_before", NOW]}]}]}
-"""Whether this queued document may be claimed now."""
-
-LEASED: Stage = {
-    "$and": [
-        is_type("$conversion", "object"),
-        is_type("$conversion.lease", "object"),
-        is_type("$conversion.lease.token", "string"),
-        is_type("$conversion.lease.expires_at", "date"),
-    ]
-}
-"""Whether this converting document has a lease of ours."""
-
-SETTLED = ("conversion.lease", "conversion.waiting", "conversion.queued_at")
+SETTLED = ("conversion.lease", "conversion.waiting", "conversion.queued_at", "conversion.share")
 """What no document keeps that is neither queued nor converting."""
 
 
@@ -132,6 +73,7 @@ def claiming(token: str, owner: str, request_id: str, lease_seconds: float) -> l
                 "conversion.delays": kept("delays"),
                 "conversion.smaller": kept("smaller"),
                 "conversion.request": {"$cond": [known_request, "$conversion.request", request]},
+                "conversion.share": SHARE,
                 "conversion.lease": lease,
             }
         },
@@ -198,6 +140,20 @@ def retrying(
 
 def releasing(claim: Claim) -> list[Stage]:
     """Back to ``conversion queued`` as if it had not been claimed."""
+    changes: Stage = {
+        **_as_before(claim, "Waiting: its service was stopped"),
+        "conversion.history": history(claim, "released"),
+    }
+    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": "conversion.lease"}]
+
+
+def holding_back(claim: Claim) -> list[Stage]:
+    """`releasing` of a claim that nothing was done with."""
+    changes = _as_before(claim, "Waiting: others of its user's datasets are being converted")
+    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": "conversion.lease"}]
+
+
+def _as_before(claim: Claim, message: str) -> Stage:
     waiting = {
         "token": literal(claim.token),
         "not_before": NOW,
@@ -206,13 +162,7 @@ def releasing(claim: Claim) -> list[Stage]:
         "delays": claim.delays,
         "smaller": claim.smaller,
     }
-    changes: Stage = {
-        "progress": 0,
-        "status_message": "Waiting: its service was stopped",
-        "conversion.waiting": whole(waiting),
-        "conversion.history": history(claim, "released"),
-    }
-    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": "conversion.lease"}]
+    return {"progress": 0, "status_message": message, "conversion.waiting": whole(waiting)}
 
 
 def failing(claim: Claim, error: ConversionError, *, counted: bool) -> list[Stage]:
@@ -254,6 +204,7 @@ def stamping() -> list[Stage]:
             "$set": {
                 "conversion.priority": {"$cond": [usable, priority, 0]},
                 "conversion.queued_at": {"$cond": [is_type(queued_at, "date"), queued_at, NOW]},
+                "conversion.share": SHARE,
             }
         },
     ]
