@@ -57,10 +57,15 @@ class GuardedCollection:
             read_preference=ReadPreference.PRIMARY,
             write_concern=WriteConcern(w="majority") if concern.is_server_default else concern,
         )
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._clock = clock
         self._away = False
         self._back_at = float("-inf")
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the last statement reached the server."""
+        return not self._away
 
     @property
     def seconds_since_outage(self) -> float:
@@ -74,7 +79,7 @@ class GuardedCollection:
         With `bounded` false the server takes its time; only the way to it is limited.
         """
         try:
-            with database_errors(), pymongo.timeout(self._timeout_seconds if bounded else None):
+            with database_errors(), pymongo.timeout(self.timeout_seconds if bounded else None):
                 yield self.raw
         except DatabaseUnavailable:
             self._away = True
