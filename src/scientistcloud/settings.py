@@ -194,6 +194,11 @@ class Settings(BaseSettings):
         "FOREIGN_CLAIM_MINUTES", 180.0, "a number of minutes above 0",
         "Silence after which a conversion of another kind of service is taken over.",
     )  # fmt: skip
+    max_converting_per_user: Annotated[int, Field(ge=0)] = _setting(
+        "MAX_CONVERTING_PER_USER", 0, "a whole number, 0 for no limit",
+        "Conversions of one user's datasets at a time, over all services together.",
+        shown="0: no limit",
+    )  # fmt: skip
     grace_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = _setting(
         "GENERATION_GRACE_SECONDS", 3600.0, "a number of seconds, 0 or more",
         "How long blocks stay for readers after a newer result replaced them.",

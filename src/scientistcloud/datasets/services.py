@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from pymongo.database import Database
@@ -28,12 +29,22 @@ class ServiceRegistry:
     ----------
     owner : str
         The name that the service's leases carry.
+    facts : Mapping, optional
+        What does not change about it: `places` (conversions at a time), `limit_per_user`.
     """
 
-    def __init__(self, database: Database[Document], owner: str, *, version: str) -> None:
+    def __init__(
+        self,
+        database: Database[Document],
+        owner: str,
+        *,
+        version: str,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         self._collection = GuardedCollection(database, COLLECTION, timeout_seconds=5.0)
         self._owner = owner
         self._version = version
+        self._facts = dict(facts or {})
 
     def ensure_index(self) -> bool:
         """Let the server forget services that vanished; whether that was possible."""
@@ -60,7 +71,7 @@ class ServiceRegistry:
             "started_at": {"$ifNull": ["$started_at", expression.NOW]},
             "seen_at": expression.NOW,
             "running": literal(running),
-            **{name: literal(value) for name, value in facts.items()},
+            **{name: literal(value) for name, value in (self._facts | facts).items()},
         }
         with self._collection.guard() as collection:
             collection.update_one({"_id": self._owner}, [{"$set": changes}], upsert=True)

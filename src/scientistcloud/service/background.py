@@ -115,7 +115,13 @@ class BackgroundService:
         if around is None:
             return 0
         registry = ServiceRegistry(
-            around.store.collection.database, self.owner, version=__version__
+            around.store.collection.database,
+            self.owner,
+            version=__version__,
+            facts={
+                "places": self._settings.concurrency,
+                "limit_per_user": self._settings.max_converting_per_user,
+            },
         )
         try:
             self._start_warm(around)
@@ -140,6 +146,7 @@ class BackgroundService:
                     collection=settings.collection,
                     owner=self.owner,
                     lease_seconds=settings.lease_seconds,
+                    limit_per_user=settings.max_converting_per_user,
                     foreign_claim_minutes=settings.foreign_claim_minutes,
                 )
                 store.ensure_indexes()
