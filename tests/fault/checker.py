@@ -162,21 +162,30 @@ class Checker:
                 yield f"the reader saw something wrong: {entry}"
 
     def _leftovers(self) -> Iterator[str]:
+        """Nothing is staged, and there are no blocks but those published or just replaced.
+
+        Every dataset is settled: what an attempt had finished for a next one is of no use either.
+        """
         only = self.options.only
         staging = self.converted / ".staging"
         for entry in staging.iterdir() if staging.is_dir() else ():
-            if entry.name != ".retired" and (not only or entry.name.split(".")[0] in ("", *only)):
+            if entry.name in (".retired", ".partial"):
+                continue
+            if not only or entry.name.split(".")[0] in ("", *only):
                 yield f"left in the staging folder: {entry.name}"
+        for kept in staging.glob(".partial/*/*"):
+            if not only or kept.parent.name in only:
+                yield f"left in the staging folder: {kept.relative_to(staging)}"
         for folder in self.converted.glob("chaos-*"):
             if only and folder.name not in only:
                 continue
             retired = staging / ".retired" / folder.name
-            kept = {each.name for each in retired.iterdir()} if retired.is_dir() else set()
-            kept.add(self._generation(folder) or "")
+            known = {each.name for each in retired.iterdir()} if retired.is_dir() else set()
+            known.add(self._generation(folder) or "")
             blocks = folder / "visus"
             found = {each.name for each in blocks.iterdir()} if blocks.is_dir() else set()
-            if found - kept:
-                yield f"{folder.name}: generations that nobody sees: {sorted(found - kept)}"
+            if found - known:
+                yield f"{folder.name}: generations that nobody sees: {sorted(found - known)}"
 
     def _processes(self) -> Iterator[str]:
         """Beside the running services and a warm process for each there is nobody."""

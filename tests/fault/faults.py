@@ -68,7 +68,7 @@ class Faults:
         self.feeder = Feeder(ships, options.datasets, chance)
         self._agenda = Agenda()
         lease: dict[str, float] = {"lease_seconds": options.lease}
-        self.observer = Observer(ships, lambda since: self._outages.was_away_since(since))
+        self.observer = Observer(ships, lambda since: self._outages.seconds_away_since(since))
         self._targets = Targets(ships, self.observer, chance)
         agenda, targets = self._agenda, self._targets
         self._outages = OutageFaults(ships, targets, agenda, chance, **lease)

@@ -29,10 +29,10 @@ FIELDS = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Recovery:
-    """How long something took after a kill; `calm` if MongoDB was there all the time."""
+    """How long something took after a kill, and how long MongoDB was there of that time."""
 
     seconds: float
-    calm: bool
+    served_seconds: float
 
 
 @dataclass
@@ -59,9 +59,11 @@ class Observer:
         What it saw last.
     """
 
-    def __init__(self, fleet: Fleet, was_away_since: Callable[[float], bool] | None = None) -> None:
+    def __init__(
+        self, fleet: Fleet, seconds_away_since: Callable[[float], float] = lambda _: 0.0
+    ) -> None:
         self._fleet = fleet
-        self._was_away_since = was_away_since or (lambda _: False)
+        self._seconds_away_since = seconds_away_since
         self._noted: set[tuple[str, str]] = set()
         self._abandoned: dict[str, Abandoned] = {}
         self._lock = threading.Lock()
@@ -116,7 +118,7 @@ class Observer:
         if document.get("requested_version") != left.version or not _is_left(document, left.token):
             return True
         seconds = time.monotonic() - left.since
-        recovery = Recovery(seconds, not self._was_away_since(left.since))
+        recovery = Recovery(seconds, seconds - self._seconds_away_since(left.since))
         if not left.requeued:
             left.requeued = True
             self.requeued.append(recovery)

@@ -91,6 +91,8 @@ class OutageFaults:
             self._outage.join()
         self.look_after()
 
-    def was_away_since(self, moment: float) -> bool:
-        """Whether MongoDB was away or without a primary at any time since then."""
-        return any(end >= moment for _, end in self._outages)
+    def seconds_away_since(self, moment: float) -> float:
+        """How long MongoDB has been away, or without a primary, since then."""
+        now = time.monotonic()
+        spans = [(max(began, moment), min(ended, now)) for began, ended in self._outages]
+        return sum(max(0.0, ended - began) for began, ended in spans)

@@ -72,10 +72,10 @@ def write_report(outcome: Outcome) -> str:
 
 
 def _rows(name: str, recoveries: list[Recovery]) -> list[str]:
-    calm = [each.seconds for each in recoveries if each.calm]
+    served = [each.served_seconds for each in recoveries]
     return [
         _row(name, [each.seconds for each in recoveries]),
-        _row(f"{name}, where MongoDB was there all the time", calm),
+        _row(f"{name}, of which MongoDB was there", served),
     ]
 
 
