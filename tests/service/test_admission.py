@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scientistcloud.service.admission import Admission, Needs, Room, refuse
+from scientistcloud.service.admission import Admission, Needs, Room, look_at_host, refuse
 
 SIZES = st.integers(0, 1 << 40)
 NEEDS = st.builds(Needs, memory_bytes=SIZES, disk_bytes=SIZES)
@@ -49,10 +49,11 @@ def test_a_full_disk_pauses_claiming_until_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admission = Admission(tmp_path)
-    assert admission.pause_reason() is None
+    free_bytes = look_at_host(tmp_path).free_disk_bytes
+    assert admission.pause_reason(free_bytes) is None
     admission.note_full_disk()
-    reason = admission.pause_reason()
+    reason = admission.pause_reason(0)
     assert reason is not None
     assert "is full" in reason
     monkeypatch.setattr("scientistcloud.service.admission._RESUME_SECONDS", 0.0)
-    assert admission.pause_reason() is None
+    assert admission.pause_reason(0) is None

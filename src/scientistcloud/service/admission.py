@@ -78,9 +78,10 @@ class Admission:
 
     def enter(self, token: str, needs: Needs) -> str | None:
         """Let an attempt in and count what it needs, or say why it has to wait."""
+        room = look_at_host(self._converted)  # without the lock: the disk may hang
         with self._lock:
             others = [held for name, held in self._running.items() if name != token]
-            reason = refuse(needs, others, look_at_host(self._converted))
+            reason = refuse(needs, others, room)
             if reason is None:
                 self._running[token] = needs
             return reason
@@ -96,13 +97,19 @@ class Admission:
             self._free_when_full = look_at_host(self._converted).free_disk_bytes
         self._full_at = time.monotonic()
 
-    def pause_reason(self) -> str | None:
-        """Why nothing is to be claimed now, or None. After a minute one more try is made."""
+    def pause_reason(self, free_bytes: int | None) -> str | None:
+        """Why nothing is to be claimed now, or None. After a minute one more try is made.
+
+        Parameters
+        ----------
+        free_bytes : int or None
+            What is free now; None if the storage does not tell. It is not looked at here, where
+            a disk that hangs would hang whoever claims.
+        """
         if self._full_at is None:
             return None
-        free_bytes = self._free_when_full
-        with suppress(OSError):
-            free_bytes = look_at_host(self._converted).free_disk_bytes
+        if free_bytes is None:
+            free_bytes = self._free_when_full
         waited_seconds = time.monotonic() - self._full_at
         more = free_bytes >= self._free_when_full + _RESUME_BYTES
         if more or waited_seconds > _RESUME_SECONDS:

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 import pymongo
@@ -22,11 +21,20 @@ from scientistcloud.datasets.document import Claim, DatasetStatus
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.datasets.watch import watch_queue
-from scientistcloud.errors import BadSettings, DatabaseUnavailable, MissingLibrary, OutOfSpace
+from scientistcloud.errors import (
+    BadSettings,
+    DatabaseUnavailable,
+    MissingLibrary,
+    OutOfSpace,
+    StorageUnavailable,
+)
 from scientistcloud.service.admission import Admission
 from scientistcloud.service.children import WarmProcess, WarmProcessFailed
 from scientistcloud.service.heartbeat import Heartbeat
+from scientistcloud.service.log_keys import log_keys
+from scientistcloud.service.monitor import Monitor
 from scientistcloud.service.rescuer import Rescuer
+from scientistcloud.service.storage import make_folder
 from scientistcloud.service.supervise import supervise
 from scientistcloud.service.surroundings import Surroundings
 from scientistcloud.settings import Settings
@@ -74,16 +82,6 @@ def worker_name() -> str:
     return f"sc_worker_{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(3)}"
 
 
-def _make_folder(converted: Path) -> None:
-    try:
-        converted.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadSettings(
-            f"The folder of the converted datasets, {converted}, cannot be made: {error.strerror}.",
-            remedy="Set VISUS_DATASETS or JOB_OUT_DATA_DIR to a folder that this user may write.",
-        ) from error
-
-
 class BackgroundService:
     """One service: a dispatcher, a thread for each attempt, and those that look after them."""
 
@@ -101,6 +99,7 @@ class BackgroundService:
         self._running: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._monitor = Monitor(settings, self.owner, self._stopping)
 
     def stop(self) -> None:
         """Release what is running and let `run` return; safe from a signal handler."""
@@ -110,9 +109,11 @@ class BackgroundService:
     def run(self, *, drain: bool = False) -> int:
         """Serve until `stop` or, with `drain`, until nothing is queued; returns the exit status."""
         log.info(f"Starting SC_BackgroundService worker {self.owner}")
-        _make_folder(self._settings.out_data_dir)
+        make_folder(self._settings.out_data_dir)
+        self._monitor.start()
         around = self._surroundings()
         if around is None:
+            self._monitor.stop()
             return 0
         registry = ServiceRegistry(
             around.store.collection.database,
@@ -125,7 +126,7 @@ class BackgroundService:
         )
         try:
             self._start_warm(around)
-            around.metrics.serve(self._settings.metrics_port)
+            self._monitor.attach(around)
             around.heartbeat.start()
             Rescuer(around, registry).start()
             self._watch(around)
@@ -152,9 +153,10 @@ class BackgroundService:
                 store.ensure_indexes()
             except DatabaseUnavailable as error:
                 log.warning(f"Waiting for MongoDB: {error.message}", remedy=error.remedy)
+                self._monitor.waits_for_database(error.message)
                 self._stopping.wait(_OUTAGE_SECONDS)
             else:
-                heartbeat = Heartbeat(store, settings.renew_seconds)
+                heartbeat = Heartbeat(store, settings.renew_seconds, self._monitor)
                 admission = Admission(settings.out_data_dir)
                 return Surroundings(
                     settings,
@@ -162,6 +164,7 @@ class BackgroundService:
                     WarmProcess(self._stopping),
                     heartbeat,
                     admission,
+                    self._monitor,
                     self._stopping,
                 )
         return None
@@ -190,6 +193,7 @@ class BackgroundService:
     def _dispatch(self, around: Surroundings, *, drain: bool) -> None:
         """Claim while there is a free slot and something due; sleep until something changes."""
         while not self._stopping.is_set():
+            around.monitor.pulse.beat("dispatcher")
             if self._is_paused(around) or not self._slots.acquire(timeout=_OUTAGE_SECONDS):
                 continue
             self._wake.clear()
@@ -213,16 +217,21 @@ class BackgroundService:
             self._wake.wait(sleep_seconds)
 
     def _is_paused(self, around: Surroundings) -> bool:
-        """Wait a little while this host cannot take anything on, and say so."""
-        reason = around.admission.pause_reason()
-        if reason is None:
-            around.faults.pop(OutOfSpace.__name__, None)
-            return False
-        if OutOfSpace.__name__ not in around.faults:
-            log.warning(f"Nothing is claimed for the time being: {reason}")
-        around.faults[OutOfSpace.__name__] = reason
-        self._stopping.wait(_OUTAGE_SECONDS)
-        return True
+        """Wait a little while this host cannot take anything on, and say so. Touches no storage."""
+        storage = around.monitor.storage
+        reasons = {
+            StorageUnavailable.__name__: storage.problem(),
+            OutOfSpace.__name__: around.admission.pause_reason(storage.free_bytes),
+        }
+        paused = {code: reason for code, reason in reasons.items() if reason is not None}
+        for code in paused.keys() - around.paused.keys():
+            log.warning(f"Nothing is claimed for the time being: {paused[code]}", code=code)
+        if around.paused and not paused:
+            log.info("Datasets are claimed again")
+        around.paused = paused
+        if paused:
+            self._stopping.wait(_OUTAGE_SECONDS)
+        return bool(paused)
 
     def _start(self, claim: Claim, around: Surroundings) -> None:
         thread = threading.Thread(
@@ -234,11 +243,13 @@ class BackgroundService:
 
     def _carry_out(self, claim: Claim, around: Surroundings) -> None:
         try:
-            with around.metrics.attempt():
+            # Every line of this thread tells which attempt it is about.
+            structlog.contextvars.bind_contextvars(**log_keys(claim))
+            with around.monitor.metrics.attempt():
                 supervise(claim, around)
         except Exception:
             # A bug of ours: the lease runs out by itself, so the dataset is not lost by it.
-            log.exception(f"The attempt on dataset {claim.uuid} was given up", dataset=claim.uuid)
+            log.exception(f"The attempt on dataset {claim.uuid} was given up")
         finally:
             with self._lock:
                 self._running.discard(threading.current_thread())
@@ -267,7 +278,7 @@ class BackgroundService:
             thread.join(max(0.0, deadline - time.monotonic()))
         around.warm.stop(timeout_seconds=0.5)
         around.heartbeat.stop()
-        around.metrics.stop()
+        self._monitor.stop()
         try:
             with pymongo.timeout(_OUTAGE_SECONDS):
                 registry.leave()

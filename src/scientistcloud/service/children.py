@@ -152,6 +152,15 @@ class WarmProcess:
             far.close()
         return child
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it is there and can fork."""
+        return self._channel is not None
+
+    def child_pids(self) -> list[int]:
+        """The processes of the attempts that run now."""
+        return [child.pid for child in list(self._children.values()) if child.pid is not None]
+
     def send(self, message: Message) -> None:
         channel = self._channel
         if channel is None:

@@ -16,11 +16,14 @@ from scientistcloud.conversion.options import Progress
 from scientistcloud.datasets.document import Claim
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import DatabaseUnavailable
+from scientistcloud.service.log_keys import log_keys
+from scientistcloud.service.monitor import Monitor
 
 log = structlog.get_logger(__name__)
 
 _TICK_SECONDS = 0.25
 _SHOW_SECONDS = 0.5
+_IDLE_SECONDS = 5.0
 _LONG_AGO = float("-inf")
 _PHASES = {"reading": "Reading the input", "copying": "Converting", "verifying": "Verifying"}
 
@@ -53,8 +56,9 @@ class Lease:
 class Heartbeat:
     """Renews every held lease each `renew_seconds`, and sooner where progress is to be shown."""
 
-    def __init__(self, store: DatasetStore, renew_seconds: float) -> None:
+    def __init__(self, store: DatasetStore, renew_seconds: float, monitor: Monitor) -> None:
         self._store = store
+        self._monitor = monitor
         self._renew_seconds = renew_seconds
         self._tick_seconds = min(_TICK_SECONDS, renew_seconds / 2)
         self._leases: dict[Any, Lease] = {}
@@ -115,10 +119,9 @@ class Heartbeat:
             shown = lease.progress
             if not self._store.renew(lease.claim, lease.report()):
                 lease.lost.set()
+                self._monitor.metrics.lease_lost()
                 log.warning(
-                    f"The claim on dataset {lease.claim.uuid} is lost",
-                    dataset=lease.claim.uuid,
-                    token=lease.claim.token[:8],
+                    f"The claim on dataset {lease.claim.uuid} is lost", **log_keys(lease.claim)
                 )
                 return False
             lease.renewed, lease.shown = time.monotonic(), shown
@@ -126,12 +129,14 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            self._monitor.pulse.beat("heartbeat")
             with self._lock:
                 leases = list(self._leases.values())
             for lease in leases:
                 if self._is_due(lease):
                     self._try_renew(lease)
-            self._wake.wait(self._tick_seconds if leases else None)
+                    self._monitor.pulse.beat("heartbeat")
+            self._wake.wait(self._tick_seconds if leases else _IDLE_SECONDS)
             self._wake.clear()
 
     def _is_due(self, lease: Lease) -> bool:
@@ -145,7 +150,9 @@ class Heartbeat:
         try:
             self.renew(lease)
         except DatabaseUnavailable as error:
-            log.warning("Cannot renew a lease now", dataset=lease.claim.uuid, reason=error.message)
+            self._monitor.metrics.renewal_failed()
+            log.warning("Cannot renew a lease now", reason=error.message, **log_keys(lease.claim))
         except Exception:
             # A bug, or a server that refuses: the other leases must not be lost by it.
-            log.exception("Cannot renew a lease", dataset=lease.claim.uuid)
+            self._monitor.metrics.renewal_failed()
+            log.exception("Cannot renew a lease", **log_keys(lease.claim))

@@ -14,6 +14,7 @@ from scientistcloud.conversion.leftovers import close_abandoned, finish_revoked
 from scientistcloud.conversion.publish import STAGING
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.errors import DatabaseUnavailable
+from scientistcloud.service.log_keys import log_keys
 from scientistcloud.service.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,7 @@ class Rescuer:
     def _run(self) -> None:
         threading.Thread(target=self._sweep_often, name="sweeper", daemon=True).start()
         while not self._around.stopping.is_set():
+            self._around.monitor.pulse.beat("rescuer")
             # Apart, because a service may be allowed the one and not the other.
             for duty in (self._rescue, self._report):
                 try:
@@ -51,15 +53,16 @@ class Rescuer:
 
     def _report(self) -> None:
         self._indexed = self._indexed or self._registry.ensure_index()
-        self._registry.beat(self._around.heartbeat.held, faults=self._around.faults)
+        faults = self._around.faults | self._around.paused
+        self._registry.beat(self._around.heartbeat.held, faults=faults)
 
     def _rescue(self) -> None:
         rescued = self._around.store.rescue()
+        self._around.monitor.metrics.rescued(lost=len(rescued.lost), foreign=len(rescued.foreign))
         for claim in rescued.lost:
             log.warning(
                 f"Rescued dataset {claim.uuid} from {claim.owner}, which is gone",
-                dataset=claim.uuid,
-                token=claim.token[:8],
+                **log_keys(claim),
             )
         for document_id in rescued.foreign:
             log.warning("Took over a conversion that nobody attends to", document=str(document_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,7 +18,9 @@ from scientistcloud.errors import (
     DeploymentError,
     OutOfSpace,
 )
-from scientistcloud.service.outcome import Outcome
+from scientistcloud.service.attempt_record import AttemptRecord
+from scientistcloud.service.log_keys import log_keys
+from scientistcloud.service.outcome import LOST, Ending, Outcome
 from scientistcloud.service.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
@@ -27,52 +30,75 @@ _LAST_CHANCE_SECONDS = 2.0
 _KEPT = 20  # datasets told of in the document; metadata.json has them all
 
 
-def settle(claim: Claim, outcome: Outcome, around: Surroundings) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    """What is to be written, and what is to be told once it is."""
+
+    ending: Ending
+    write: Callable[[], bool]
+    tell: Callable[[], None]
+
+
+def settle(claim: Claim, outcome: Outcome, record: AttemptRecord, around: Surroundings) -> bool:
     """Write `outcome` into the document of `claim`; False where the claim was lost meanwhile.
 
     While the service is stopping, an unreachable MongoDB is given up on after two seconds: the
     lease runs out by itself, and a finished result is adopted by the next owner.
     """
-    around.metrics.settled(outcome)
-    transition = _transition(claim, outcome, around)
+    settlement = _settlement(claim, outcome, around)
+    matched = _written(claim, settlement, around)
+    if matched:
+        settlement.tell()
+    else:
+        around.monitor.metrics.lease_lost()
+        log.warning(f"The claim on dataset {claim.uuid} is lost", **log_keys(claim))
+    around.monitor.ended(claim, settlement.ending if matched else LOST, record)
+    return matched
+
+
+def _written(claim: Claim, settlement: _Settlement, around: Surroundings) -> bool:
     gave_up_at = None
     while True:
         try:
-            matched = transition()
+            return settlement.write()
         except DatabaseUnavailable as error:
             if around.stopping.is_set():
                 gave_up_at = gave_up_at or time.monotonic() + _LAST_CHANCE_SECONDS
                 if time.monotonic() > gave_up_at:
-                    log.warning("Cannot settle", dataset=claim.uuid, reason=error.message)
+                    log.warning("Cannot settle", reason=error.message, **log_keys(claim))
                     return True
             around.stopping.wait(_RETRY_SECONDS)
             time.sleep(_RETRY_SECONDS if around.stopping.is_set() else 0)
-        else:
-            if not matched:
-                log.warning(f"The claim on dataset {claim.uuid} is lost", dataset=claim.uuid)
-            return matched
 
 
-def _transition(claim: Claim, outcome: Outcome, around: Surroundings) -> Callable[[], bool]:
-    store = around.store
+def _settlement(claim: Claim, outcome: Outcome, around: Surroundings) -> _Settlement:
+    store, keys = around.store, log_keys(claim)
     if outcome.result is not None:
         result = outcome.result
-        log.info(f"Finished conversion of dataset {claim.uuid}", **_summary(claim, result))
-        return lambda: store.complete(claim, portal_summary(result))
+        text, facts = f"Finished conversion of dataset {claim.uuid}", _facts(result) | keys
+        summary = portal_summary(result)
+        return _Settlement(
+            Ending.done(result),
+            lambda: store.complete(claim, summary),
+            lambda: log.info(text, **facts),
+        )
     error = outcome.error
     if error is None:
-        log.info(f"Released dataset {claim.uuid}", dataset=claim.uuid)
-        return lambda: store.release(claim)
+        return _Settlement(
+            Ending("released"),
+            lambda: store.release(claim),
+            lambda: log.info(f"Released dataset {claim.uuid}", **keys),
+        )
     if isinstance(error, DeploymentError):
         around.faults[error.code] = error.message
-        log.error(f"This installation is incomplete: {error.message}", remedy=error.remedy)
+        log.error(f"This installation is incomplete: {error.message}", remedy=error.remedy, **keys)
+    if isinstance(error, OutOfSpace):
+        around.admission.note_full_disk()
     return _after_error(claim, error, around)
 
 
-def _after_error(claim: Claim, error: ConversionError, around: Surroundings) -> Callable[[], bool]:
+def _after_error(claim: Claim, error: ConversionError, around: Surroundings) -> _Settlement:
     store, settings = around.store, around.settings
-    if isinstance(error, OutOfSpace):
-        around.admission.note_full_disk()
     decision = decide(
         error,
         attempt=claim.attempt,
@@ -83,22 +109,21 @@ def _after_error(claim: Claim, error: ConversionError, around: Surroundings) -> 
         retry_delay_seconds=settings.retry_delay_seconds,
         random=random.random,
     )
+    name, keys = f"Conversion of dataset {claim.uuid}", log_keys(claim)
     match decision:
         case RetryAt(delay_seconds=delay_seconds, counted=counted):
-            log.warning(
-                f"Conversion of dataset {claim.uuid} is tried again in {delay_seconds:.0f} s: "
-                f"{error.message}",
-                dataset=claim.uuid,
-                code=error.code,
+            text = f"{name} is tried again in {delay_seconds:.0f} s: {error.message}"
+            return _Settlement(
+                Ending("retry", error.code),
+                lambda: store.retry(claim, error, delay_seconds, counted=counted),
+                lambda: log.warning(text, code=error.code, **keys),
             )
-            return lambda: store.retry(claim, error, delay_seconds, counted=counted)
         case Fail(error=final, counted=counted):
-            log.error(
-                f"Conversion of dataset {claim.uuid} failed: {final.message}",
-                dataset=claim.uuid,
-                code=final.code,
+            return _Settlement(
+                Ending("failed", final.code),
+                lambda: store.fail(claim, final, counted=counted),
+                lambda: log.error(f"{name} failed: {final.message}", code=final.code, **keys),
             )
-            return lambda: store.fail(claim, final, counted=counted)
 
 
 def portal_summary(result: Mapping[str, Any]) -> PortalSummary:
@@ -112,6 +137,6 @@ def portal_summary(result: Mapping[str, Any]) -> PortalSummary:
     )
 
 
-def _summary(claim: Claim, result: dict[str, object]) -> dict[str, object]:
+def _facts(result: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("bytes_in", "bytes_out", "seconds", "cpu_seconds", "peak_rss_bytes", "adopted")
-    return {"dataset": claim.uuid} | {key: result[key] for key in keys if key in result}
+    return {key: result[key] for key in keys if key in result}

@@ -7,15 +7,12 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from typing import Any
 
 import structlog
 
-from scientistcloud import host
 from scientistcloud.conversion.generations import LOG, published_generation, withdraw
 from scientistcloud.conversion.options import Progress
-from scientistcloud.conversion.publish import STAGING, Publication, close_staging, publish_log
+from scientistcloud.conversion.publish import Publication, close_staging, publish_log
 from scientistcloud.datasets.document import Claim
 from scientistcloud.errors import (
     AttemptTimedOut,
@@ -27,14 +24,16 @@ from scientistcloud.errors import (
     error_from_dict,
 )
 from scientistcloud.service.admission import Needs
+from scientistcloud.service.attempt_record import AttemptRecord
 from scientistcloud.service.channel import ChannelClosed, Message
 from scientistcloud.service.children import Child, WarmProcessFailed
 from scientistcloud.service.heartbeat import Lease
 from scientistcloud.service.limits import Limits, LimitsWatch
-from scientistcloud.service.outcome import Outcome
+from scientistcloud.service.log_keys import log_keys
+from scientistcloud.service.order import limits_of, order_for, publication_of
+from scientistcloud.service.outcome import LOST, Outcome
 from scientistcloud.service.settle import settle
 from scientistcloud.service.surroundings import Surroundings
-from scientistcloud.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -46,35 +45,39 @@ _DATABASE_RETRY_SECONDS = 0.5
 
 def supervise(claim: Claim, around: Surroundings) -> None:
     """Carry out one claim; returns when its document is settled or the claim is lost."""
-    log.info(
-        f"Processing conversion for dataset {claim.uuid}...",
-        dataset=claim.uuid,
-        token=claim.token[:8],
-        attempt=claim.attempt,
-    )
+    log.info(f"Processing conversion for dataset {claim.uuid}...", **log_keys(claim))
+    record = AttemptRecord()
     if claim.problem is not None:
-        settle(claim, Outcome(error=claim.problem), around)
+        settle(claim, Outcome(error=claim.problem), record, around)
         return
     publication = publication_of(claim, around.settings)
     lease = around.heartbeat.hold(claim)
     try:
-        outcome = _attempt(claim, publication, lease, around)
+        outcome = _attempt(publication, lease, record, around)
     finally:
         around.heartbeat.drop(lease)
-    if lease.lost.is_set() or not _conclude(claim, outcome, publication, around):
+    record.enter("settling")
+    lost = lease.lost.is_set()
+    if lost:
+        around.monitor.ended(claim, LOST, record)
+    if lost or not _conclude(claim, outcome, publication, record, around):
         _clean_up_after_deletion(claim, outcome, publication, around)
     with _storage_may_fail(claim):
         close_staging(publication)
 
 
 def _conclude(
-    claim: Claim, outcome: Outcome, publication: Publication, around: Surroundings
+    claim: Claim,
+    outcome: Outcome,
+    publication: Publication,
+    record: AttemptRecord,
+    around: Surroundings,
 ) -> bool:
     """Publish the log and settle; False where the claim was lost meanwhile."""
     with _storage_may_fail(claim):
         _add_to_log(publication, outcome)
         publish_log(publication)
-    return settle(claim, outcome, around)
+    return settle(claim, outcome, record, around)
 
 
 @contextmanager
@@ -83,20 +86,13 @@ def _storage_may_fail(claim: Claim) -> Iterator[None]:
     try:
         yield
     except (OSError, ConversionError) as error:
-        log.warning("Cannot tidy up", dataset=claim.uuid, reason=str(error))
+        log.warning("Cannot tidy up", reason=str(error), **log_keys(claim))
 
 
-def publication_of(claim: Claim, settings: Settings) -> Publication:
-    """Where the attempt of `claim` writes."""
-    return Publication(
-        target=settings.out_data_dir / claim.uuid,
-        staging_root=settings.out_data_dir / STAGING,
-        name=claim.uuid,
-        token=claim.token,
-    )
-
-
-def _attempt(claim: Claim, publication: Publication, lease: Lease, around: Surroundings) -> Outcome:
+def _attempt(
+    publication: Publication, lease: Lease, record: AttemptRecord, around: Surroundings
+) -> Outcome:
+    claim = lease.claim
     if claim.parameters is not None and not isinstance(claim.parameters, dict):
         return Outcome(
             error=InvalidOptions(
@@ -104,16 +100,15 @@ def _attempt(claim: Claim, publication: Publication, lease: Lease, around: Surro
                 f"not {type(claim.parameters).__name__}."
             )
         )
-    limits = _limits(around.settings)
-    order = _order(claim, publication, around.settings) | {"limits": asdict(limits)}
+    limits = limits_of(around.settings)
     try:
-        child = around.warm.launch(order)
+        child = around.warm.launch(order_for(claim, publication, limits, around.settings))
     except WarmProcessFailed as error:
         if around.stopping.is_set():
             return Outcome()
         return Outcome(error=StorageUnavailable(f"No process could be started: {error}."))
     try:
-        return _Follower(child, limits, lease, around).follow()
+        return _Follower(child, limits, lease, record, around).follow()
     finally:
         around.admission.leave(claim.token)
         child.signal(signal.SIGKILL)
@@ -121,39 +116,19 @@ def _attempt(claim: Claim, publication: Publication, lease: Lease, around: Surro
         child.channel.close()
 
 
-def _order(claim: Claim, publication: Publication, settings: Settings) -> dict[str, Any]:
-    return {
-        "source": str(settings.in_data_dir / claim.uuid),
-        "target": str(publication.target),
-        "staging_root": str(publication.staging_root),
-        "name": publication.name,
-        "token": publication.token,
-        "request": claim.request_id,
-        "options": {
-            "sensor": claim.sensor if isinstance(claim.sensor, str | None) else str(claim.sensor),
-            "parameters": claim.parameters or {},
-            "memory_limit_bytes": settings.memory_limit_bytes,
-            "threads": _threads(settings),
-            "smaller": claim.smaller > 0,
-        },
-    }
-
-
-def _threads(settings: Settings) -> int:
-    return min(settings.cpu_limit, host.cores())
-
-
-def _limits(settings: Settings) -> Limits:
-    """The time limit of an attempt holds for each of its threads, the main one included."""
-    cpu_seconds = settings.timeout_seconds * (_threads(settings) + 1)
-    return Limits(settings.memory_limit_bytes, cpu_seconds)
-
-
 class _Follower:
     """Hears one child until it has ended."""
 
-    def __init__(self, child: Child, limits: Limits, lease: Lease, around: Surroundings) -> None:
+    def __init__(
+        self,
+        child: Child,
+        limits: Limits,
+        lease: Lease,
+        record: AttemptRecord,
+        around: Surroundings,
+    ) -> None:
         self._child = child
+        self._record = record
         self._watch = LimitsWatch(limits)
         self._lease = lease
         self._around = around
@@ -208,10 +183,12 @@ class _Follower:
         if progress != self._lease.progress:
             self._last_progress = time.monotonic()
         self._lease.progress = progress
+        self._record.enter(progress.phase)
 
     def _on_plan(self, message: Message) -> None:
         """Let the child begin if this host has room for it; else its dataset waits in the queue."""
         plan = message["plan"]
+        self._record.enter("admission")
         needs = Needs(plan["memory_bytes"], plan["disk_bytes"])
         reason = self._around.admission.enter(self._lease.claim.token, needs)
         if reason is not None:
@@ -224,9 +201,12 @@ class _Follower:
     def _on_ready(self, _: Message) -> None:
         """Let the child commit after one more renewal that succeeded, however long that takes."""
         self._lease.progress = Progress("publishing")
+        self._record.enter("confirming")
+        self._record.see_memory(self._child.pid)
         while not (self._lease.lost.is_set() or self._around.stopping.is_set()):
             try:
                 if self._around.heartbeat.renew(self._lease):
+                    self._record.enter("publishing")
                     self._tell({"commit": True})
                     self._last_progress = time.monotonic()
                 return
@@ -237,8 +217,10 @@ class _Follower:
         self._outcome = Outcome(result=message["done"])
 
     def _on_failed(self, message: Message) -> None:
+        self._record.see_memory(self._child.pid)
         if message.get("trace"):
-            log.info("The attempt failed with a traceback", trace=message["trace"])
+            keys = log_keys(self._lease.claim)
+            log.info("The attempt failed with a traceback", trace=message["trace"], **keys)
         self._outcome = Outcome(error=error_from_dict(message["failed"]))
 
     def _on_stopped(self, _: Message) -> None:
@@ -259,7 +241,7 @@ class _Follower:
         try:
             self._child.channel.send(message)
         except ChannelClosed:
-            log.debug("The child is gone already", dataset=self._lease.claim.uuid)
+            log.debug("The child is gone already", **log_keys(self._lease.claim))
 
 
 def _add_to_log(publication: Publication, outcome: Outcome) -> None:

@@ -9,7 +9,7 @@ from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.service.admission import Admission
 from scientistcloud.service.children import WarmProcess
 from scientistcloud.service.heartbeat import Heartbeat
-from scientistcloud.service.metrics import ServiceMetrics
+from scientistcloud.service.monitor import Monitor
 from scientistcloud.settings import Settings
 
 
@@ -23,6 +23,8 @@ class Surroundings:
         The service is about to end: children stop, claims are released.
     faults : dict
         What is wrong with this installation, by code: health is degraded while there is any.
+    paused : dict
+        Why this service claims nothing for the time being, by code.
     """
 
     settings: Settings
@@ -30,6 +32,7 @@ class Surroundings:
     warm: WarmProcess
     heartbeat: Heartbeat
     admission: Admission
+    monitor: Monitor
     stopping: threading.Event = field(default_factory=threading.Event)
     faults: dict[str, str] = field(default_factory=dict)
-    metrics: ServiceMetrics = field(default_factory=ServiceMetrics)
+    paused: dict[str, str] = field(default_factory=dict)
