@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid as uuids
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,12 +58,17 @@ class Site:
             | more
         )
 
-    def start(self, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
-        """Start a service in a process group of its own; its log is ``<root>/service-N.log``."""
+    def start(
+        self, *arguments: str, program: Sequence[str] = (), **more: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a service in a process group of its own; its log is ``<root>/service-N.log``.
+
+        `program` is what starts it, if it is not to be started directly.
+        """
         log = self.root / f"service-{len(self.services)}.log"
         with log.open("wb") as lines:
             process = subprocess.Popen(
-                [sys.executable, "-m", "scientistcloud", "worker", *arguments],
+                [*program, sys.executable, "-m", "scientistcloud", "worker", *arguments],
                 env=self.environment(**more),
                 stdout=lines,
                 stderr=subprocess.STDOUT,

@@ -44,20 +44,14 @@ def usable_memory_bytes() -> int:
 
 
 def oom_kills(root: Path = _ROOT) -> int:
-    """Processes that the kernel has ended for want of memory so far.
+    """Processes that the kernel has ended for want of memory so far, on the whole host.
 
-    Those of the control group of this process, or of the whole host where no group tells.
+    Those of control groups are among them, also of groups that a container cannot see.
     """
-    places = [
-        folder / name
-        for folder in _cgroup_folders(root, "memory")
-        for name in ("memory.events", "memory.oom_control")
-    ]
-    for path in (*places, root / "proc" / "vmstat"):
-        for line in _read(path).splitlines():
-            name, _, count = line.partition(" ")
-            if name == "oom_kill" and count.isdigit():
-                return int(count)
+    for line in _read(root / "proc" / "vmstat").splitlines():
+        name, _, count = line.partition(" ")
+        if name == "oom_kill":
+            return int(count)
     return 0
 
 

@@ -179,7 +179,7 @@ def _how(status: int | None) -> str:
     if status is None:
         return "it did not end"
     if status < 0:
-        known = -status in signal.valid_signals()
+        known = -status in set(signal.Signals)
         return f"signal {-status}, {signal.Signals(-status).name}" if known else f"signal {-status}"
     return f"exit status {status}"
 
