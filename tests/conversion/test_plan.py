@@ -208,7 +208,7 @@ def test_the_blocks_do_not_depend_on_limit_or_threads(
 
 @given(
     lo=st.integers(0, 50),
-    n=st.integers(1, 300),
+    n=st.integers(2, 300),
     chunk=st.integers(1, 70),
     row=st.integers(1, 10**6),
 )

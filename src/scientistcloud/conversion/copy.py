@@ -8,8 +8,9 @@ a larger one starts the cells of that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.conversion.bricks import pieces
+from scientistcloud.conversion.checkpoint import CopyState
 from scientistcloud.conversion.field_plan import FieldPlan
 from scientistcloud.conversion.pipeline import Pipeline
 from scientistcloud.conversion.plan import DatasetPlan
@@ -26,6 +28,8 @@ from scientistcloud.idx.cascade import Stage
 from scientistcloud.idx.gather import gather
 from scientistcloud.idx.writer import IdxWriter
 from scientistcloud.readers.base import Concurrency, FieldSpec, Source
+
+_START = CopyState()
 
 SMALL_BYTES = 1 << 20
 """Below this, threads cost more than they bring."""
@@ -41,6 +45,34 @@ class Takes(Protocol):
     """Where the samples go that the last stage of a part of a cascade carries on."""
 
     def take(self, plan: FieldPlan, timestep: int, cell: Box, samples: NDArray[Any]) -> None: ...
+
+
+class Keeps(Protocol):
+    """Keeps how far the loop is, for an attempt that goes on from there."""
+
+    @property
+    def start(self) -> CopyState: ...
+    @property
+    def spill_path(self) -> Path | None: ...
+    def restore(self, held: int, out: memoryview) -> None: ...
+    def is_due(self) -> bool: ...
+    def keep(self, at: CopyState, held: Sequence[tuple[int, int, memoryview]]) -> None: ...
+
+
+class KeepsNothing:
+    """For loops that are begun again from the start."""
+
+    start = CopyState()
+    spill_path: Path | None = None
+
+    def restore(self, held: int, out: memoryview) -> None:
+        raise AssertionError("nothing was held")
+
+    def is_due(self) -> bool:
+        return False
+
+    def keep(self, at: CopyState, held: Sequence[tuple[int, int, memoryview]]) -> None:
+        pass
 
 
 @dataclass
@@ -105,6 +137,7 @@ def copy_dataset(
     threads: int,
     progress: Callable[[int], None],
     stop: Callable[[], bool],
+    keeps: Keeps | None = None,
 ) -> None:
     """Copy all samples of a dataset from `source` to `writer` (which the caller finishes).
 
@@ -120,6 +153,8 @@ def copy_dataset(
         Called in the caller's thread with the bytes newly done.
     stop : callable
         Asked at least once for every block, from any thread.
+    keeps : Keeps, optional
+        Where it says so, the loop goes on from a checkpoint; what came before is in `writer`.
 
     Raises
     ------
@@ -133,12 +168,11 @@ def copy_dataset(
     if source.concurrency is Concurrency.SERIAL:
         readers = 1
     with Pipeline(threads, readers, progress, stop) as pipeline:
-        copy = Copy(source, plan, writer, pipeline, scratch)
-        for timestep in range(plan.spec.timesteps):
-            for field_plan in plan.fields:
-                copy.copy_field(field_plan, timestep)
-                if not plan.shares_buffers:
-                    copy.drop_buffers()
+        copy = Copy(source, plan, writer, pipeline, scratch, keeps=keeps)
+        for at in copy.positions(len(plan.fields), plan.spec.timesteps):
+            copy.copy_field(plan.fields[at.field], at.timestep, at)
+            if not plan.shares_buffers:
+                copy.drop_buffers()
         pipeline.wait_idle()
 
 
@@ -159,8 +193,11 @@ class Copy:
         pipeline: Pipeline,
         scratch: Path,
         takes: Takes | None = None,
+        keeps: Keeps | None = None,
     ) -> None:
         self._takes = takes
+        self._keeps: Keeps = keeps or KeepsNothing()
+        self._needs_spill = False
         self._source = source
         self._shape: Shape = plan.spec.shape
         self._writer = writer
@@ -168,15 +205,34 @@ class Copy:
         self._scratch = scratch
         self._buffers = _Buffers()
 
-    def copy_field(self, plan: FieldPlan, timestep: int) -> None:
+    def positions(self, fields: int, timesteps: int) -> Iterator[CopyState]:
+        """Where each field of each timestep begins, from where the loop is to go on."""
+        start = self._keeps.start
+        for timestep in range(start.timestep, timesteps):
+            for field_index in range(start.field if timestep == start.timestep else 0, fields):
+                if (timestep, field_index) == (start.timestep, start.field):
+                    yield start
+                else:
+                    yield CopyState(timestep, field_index)
+
+    def copy_field(self, plan: FieldPlan, timestep: int, at: CopyState | None = None) -> None:
         """Start all that one field at one timestep needs; its last tasks may still be running."""
+        at = at or CopyState(timestep)
         if not plan.spill_bytes:
-            self.walk(self._source, plan, timestep)
+            self.walk(self._source, plan, timestep, at=at)
             return
-        with Spill(self._scratch, self._shape, plan.field) as spill:
-            spill.fill(self._source, plan, timestep, self._pipeline)
-            self.walk(spill, plan, timestep)
+        path = self._keeps.spill_path
+        with Spill(self._scratch, self._shape, plan.field, path) as spill:
+            self._needs_spill = at.filled > 0
+            for done in spill.fill(self._source, plan, timestep, self._pipeline, at.filled):
+                if self._keeps.is_due():
+                    self._keep(spill, replace(at, filled=done), [])
+            filled = replace(at, filled=spill.pieces(plan))
+            self.walk(spill, plan, timestep, at=filled)
             self._pipeline.wait_idle()
+            if self._needs_spill:
+                # The last checkpoint does; one that does not comes before the file goes.
+                self._keeps.keep(CopyState(timestep, at.field + 1), ())
 
     def drop_buffers(self) -> None:
         """Wait until no buffer is in use, and give up all."""
@@ -184,13 +240,23 @@ class Copy:
         self._buffers = _Buffers()
 
     def walk(
-        self, source: Reads, plan: FieldPlan, timestep: int, within: Box | None = None
+        self,
+        source: Reads,
+        plan: FieldPlan,
+        timestep: int,
+        within: Box | None = None,
+        at: CopyState = _START,
     ) -> None:
-        """Start all bricks of `within` (or all there are), read from `source`."""
+        """Start all bricks of `within` (or all there are) from `at` on, read from `source`."""
         cascade = plan.bricks.cascade
         current: list[_Brick | None] = [None] * (len(cascade.stages) + 1)
-        for boxes in cascade.bricks(within):
+        bricks = itertools.islice(cascade.bricks(within), at.bricks, None)
+        for number, boxes in enumerate(bricks, at.bricks):
             self._pipeline.report()
+            if number == at.bricks:
+                self._restore(plan, timestep, at, boxes, current)
+            elif self._keeps.is_due():
+                self._keep(source, replace(at, bricks=number), current)
             for i in reversed(range(len(boxes))):
                 brick = current[i]
                 if brick is None or brick.box != boxes[i]:
@@ -198,6 +264,34 @@ class Copy:
             first = current[0]
             assert first is not None
             self._read(source, first)
+
+    def _restore(
+        self,
+        plan: FieldPlan,
+        timestep: int,
+        at: CopyState,
+        boxes: tuple[Box, ...],
+        current: list[_Brick | None],
+    ) -> None:
+        """Fill the bricks that were being filled with what they held."""
+        for index, held in enumerate(at.held):
+            i = held.stage
+            brick = current[i] = self._take(plan, timestep, i, boxes[i], current[i + 1])
+            brick.pending = held.pending
+            self._keeps.restore(index, brick.samples.data.cast("B"))
+
+    def _keep(self, source: Reads, at: CopyState, current: Sequence[_Brick | None]) -> None:
+        """Keep a checkpoint between two bricks of the first stage, or two pieces."""
+        self._pipeline.wait_idle()
+        if isinstance(source, Spill):
+            source.sync()
+            self._needs_spill = True
+        held = [
+            (brick.index, brick.pending, brick.samples.data.cast("B"))
+            for brick in reversed(current[1:])
+            if brick is not None and brick.pending
+        ]
+        self._keeps.keep(at, held)
 
     def _take(
         self, plan: FieldPlan, timestep: int, index: int, box: Box, parent: _Brick | None

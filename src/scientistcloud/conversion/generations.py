@@ -2,14 +2,15 @@
 
 Each conversion writes its blocks to a folder of its own, ``visus/<generation>/``, which the header
 names. A generation that was replaced stays for readers that hold its header, marked as retired by
-a file ``<staging root>/.retired/<name>/<generation>``, and goes after a period of grace.
+a file ``<staging root>/.retired/<name>/<generation>``, and goes after a period of grace. One that
+was not finished stays while there is a checkpoint ``<staging root>/.partial/<name>/<generation>``.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +19,10 @@ BLOCKS = "visus"
 METADATA = "metadata.json"
 LOG = "conversion.log"
 RETIRED = ".retired"
+PARTIAL = ".partial"
+_DROPPED = ".dropped"
 
+_GENERATION = re.compile(rf"[0-9a-f]{{16}}({re.escape(_DROPPED)})?")
 _TEMPLATE = re.compile(r"^\(filename_template\)\s*\n\s*\./visus/([0-9A-Za-z]+)/", re.MULTILINE)
 
 
@@ -45,7 +49,7 @@ def dataset_folders(target: Path) -> list[Path]:
 
 
 def drop_unpublished(target: Path, staging_root: Path, name: str) -> None:
-    """Remove generations of `target` that are neither published, retired nor being written.
+    """Remove generations of `target` that nobody needs: published, retired, written or resumed.
 
     The order of looking matters, because others publish meanwhile: a generation seen first is
     still being staged, or was published after that, or was marked retired before it ceased to be.
@@ -54,10 +58,11 @@ def drop_unpublished(target: Path, staging_root: Path, name: str) -> None:
     staged = list(staging_root.iterdir()) if staging_root.is_dir() else []
     keep = {e.name.rpartition(".")[2][:16] for e in staged if e.name.rpartition(".")[0] == name}
     keep |= {published_generation(folder) or "" for folder, _ in found}
-    keep |= {marker.name for marker in _markers(staging_root, name)}
+    keep |= {marker.name for marker in _markers(staging_root / RETIRED / name)}
+    keep |= {checkpoint.name for checkpoint in _markers(staging_root / PARTIAL / name)}
     for folder, generation in found:
         if generation.name not in keep:
-            shutil.rmtree(generation, ignore_errors=True)
+            _remove(generation)
             with suppress(OSError):  # not empty: something else is published there
                 (folder / BLOCKS).rmdir()
                 if folder != target:
@@ -71,7 +76,7 @@ def withdraw(target: Path) -> None:
             (folder / HEADER).unlink()
     for folder in dataset_folders(target):
         for generation in _generations(folder):
-            shutil.rmtree(generation, ignore_errors=True)
+            _remove(generation)
         with suppress(OSError):
             (folder / BLOCKS).rmdir()
     for name in (METADATA, LOG):
@@ -87,10 +92,11 @@ def sweep(staging_root: Path, converted: Path, grace_seconds: float) -> int:
     root = staging_root / RETIRED
     if not root.is_dir():
         return 0
+    now = storage_time(root)
     for folder in list(root.iterdir()):
         target = converted / folder.name
         for marker in list(folder.iterdir()):
-            if time.time() - marker.stat().st_mtime < grace_seconds:
+            if now - marker.stat().st_mtime < grace_seconds:
                 continue
             for dataset in dataset_folders(target):
                 if published_generation(dataset) != marker.name:
@@ -102,14 +108,34 @@ def sweep(staging_root: Path, converted: Path, grace_seconds: float) -> int:
     return removed
 
 
+def storage_time(folder: Path) -> float:
+    """The time by which the storage dates files, asked by touching `folder`.
+
+    The ages of files go by it: the clock of this host may differ by minutes.
+    """
+    os.utime(folder)
+    return folder.stat().st_mtime
+
+
 def _generations(folder: Path) -> list[Path]:
     """The folders below ``folder/visus`` that are named as our generations are."""
     blocks = folder / BLOCKS
     if not blocks.is_dir():
         return []
-    return [e for e in blocks.iterdir() if re.fullmatch(r"[0-9a-f]{16}", e.name) and e.is_dir()]
+    return [e for e in blocks.iterdir() if _GENERATION.fullmatch(e.name) and e.is_dir()]
 
 
-def _markers(staging_root: Path, name: str) -> list[Path]:
-    folder = staging_root / RETIRED / name
+def _remove(generation: Path) -> None:
+    """Remove a folder of blocks; renamed first, so that nobody takes it over half removed."""
+    away = generation
+    if not generation.name.endswith(_DROPPED):
+        away = generation.with_name(generation.name + _DROPPED)
+        try:
+            generation.rename(away)
+        except OSError:  # another attempt was quicker, or somebody else is removing it
+            return
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def _markers(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
-from scientistcloud.conversion.generations import drop_unpublished
+from scientistcloud.conversion.generations import PARTIAL, drop_unpublished, storage_time
 from scientistcloud.conversion.publish import REVOKED, Publication, close_staging
 
 _STAGED = re.compile(r"(?P<name>[^.].*)\.(?P<token>[0-9a-f]{32})")
@@ -52,7 +51,9 @@ def close_abandoned(
     list of str
         Names of the datasets whose folders were closed.
     """
-    old = [folder for folder in _staged(staging_root) if _age_seconds(folder) >= grace_seconds]
+    staged = _staged(staging_root)
+    now = storage_time(staging_root) if staged else 0.0
+    old = [folder for folder in staged if _age_seconds(folder, now) >= grace_seconds]
     if not old:
         return []
     tokens = {folder: folder.name.rpartition(".")[2] for folder in old}
@@ -61,9 +62,36 @@ def close_abandoned(
     for folder, token in tokens.items():
         if token not in owned:
             name = folder.name.rpartition(".")[0]
-            close_staging(Publication(converted / name, staging_root, name, token))
+            owner = Publication(converted / name, staging_root, name, token)
+            close_staging(owner, keep_partial=True)
             closed.append(name)
     return closed
+
+
+def drop_partial(
+    staging_root: Path, converted: Path, wanted: Callable[[Collection[str]], Collection[str]]
+) -> list[str]:
+    """Remove what attempts had finished of datasets that nobody asks for any more.
+
+    Parameters
+    ----------
+    wanted : callable
+        Which of these datasets are queued or being converted now.
+
+    Returns
+    -------
+    list of str
+        Names of the other ones.
+    """
+    root = staging_root / PARTIAL
+    names = [folder.name for folder in root.iterdir()] if root.is_dir() else []
+    dropped = sorted(set(names) - set(wanted(names))) if names else []
+    for name in dropped:
+        shutil.rmtree(root / name, ignore_errors=True)
+        drop_unpublished(converted / name, staging_root, name)
+        with suppress(OSError):  # not empty
+            (converted / name).rmdir()
+    return dropped
 
 
 def _staged(staging_root: Path) -> list[Path]:
@@ -72,8 +100,8 @@ def _staged(staging_root: Path) -> list[Path]:
     return [entry for entry in staging_root.iterdir() if _STAGED.fullmatch(entry.name)]
 
 
-def _age_seconds(folder: Path) -> float:
+def _age_seconds(folder: Path, now: float) -> float:
     try:
-        return time.time() - folder.stat().st_mtime
+        return now - folder.stat().st_mtime
     except FileNotFoundError:  # its owner is quicker
         return float("-inf")

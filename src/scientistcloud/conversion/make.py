@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from scientistcloud.conversion.checkpoint import DatasetState
 from scientistcloud.conversion.copy import copy_dataset
 from scientistcloud.conversion.generations import BLOCKS
+from scientistcloud.conversion.journal import Journal
 from scientistcloud.conversion.options import ConversionOptions
 from scientistcloud.conversion.plan import DatasetPlan
 from scientistcloud.conversion.publish import Publication, storage_errors
+from scientistcloud.conversion.result import Meter
 from scientistcloud.idx.carry import carry_over
 from scientistcloud.idx.header import IdxHeader, load_header
 from scientistcloud.idx.midx import is_midx
@@ -74,10 +77,9 @@ class Making:
     options: ConversionOptions
     scratch: Path
     stop: Callable[[], bool]
+    journal: Journal
 
-    def make(
-        self, dataset: DatasetPlan, place: Place, progress: Callable[[int], None]
-    ) -> IdxHeader:
+    def make(self, dataset: DatasetPlan, place: Place, meter: Meter) -> IdxHeader:
         """Write header, blocks and manifest of one dataset; the header as written.
 
         Raises
@@ -86,11 +88,12 @@ class Making:
         """
         with storage_errors("the converted dataset"):
             place.header.parent.mkdir(parents=True, exist_ok=True)
-            place.blocks.mkdir(parents=True)
+            if self.journal.state(dataset.name) is None:
+                place.blocks.mkdir(parents=True)
         carried = self.source.spec.carried.get(dataset.name)
         if carried is not None:
-            return self._carry(carried, place, progress)
-        return self._copy(dataset, place, progress)
+            return self._carry(carried, place, meter.add)
+        return self._copy(dataset, place, meter)
 
     def _carry(self, carried: Path, place: Place, progress: Callable[[int], None]) -> IdxHeader:
         headers = carry_over(
@@ -105,22 +108,29 @@ class Making:
         )
         return headers[0]
 
-    def _copy(
-        self, dataset: DatasetPlan, place: Place, progress: Callable[[int], None]
-    ) -> IdxHeader:
+    def _copy(self, dataset: DatasetPlan, place: Place, meter: Meter) -> IdxHeader:
+        """Copy what is not copied yet."""
+        state = self.journal.state(dataset.name)
         with IdxWriter(
             dataset.layout,
             header_path=place.header,
             blocks_folder=place.blocks,
             template_base=place.template_base,
+            resume=state.writer if state else None,
         ) as writer:
-            copy_dataset(
-                self.source,
-                dataset,
-                writer,
-                scratch=self.scratch,
-                threads=self.options.threads,
-                progress=progress,
-                stop=self.stop,
-            )
-            return writer.finish().header
+            if state is None or state.copy is not None:
+                copy_dataset(
+                    self.source,
+                    dataset,
+                    writer,
+                    scratch=self.scratch,
+                    threads=self.options.threads,
+                    progress=meter.add,
+                    stop=self.stop,
+                    keeps=self.journal.keeper(dataset.name, writer, lambda: meter.done_bytes),
+                )
+            header = writer.finish().header
+            if state is None or state.copy is not None:
+                copied = DatasetState(dataset.name, writer.state(), None)
+                self.journal.note(copied, meter.done_bytes)
+            return header

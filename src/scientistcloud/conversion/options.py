@@ -25,6 +25,9 @@ class ConversionOptions:
         The resident memory (RSS) that the process may have, interpreter included.
     threads : int
         Threads that decode, gather, compress and write; at least 1.
+    checkpoint_seconds : float or None
+        At least so long between two checkpoints, from which another attempt can go on; None: there
+        are none.
     smaller : bool
         Memory did not suffice for the usual plan: buffers get half of it, and there is one thread.
     """
@@ -36,6 +39,7 @@ class ConversionOptions:
     codec: Codec = "isal-1"
     layout: LayoutName = "blocks"
     verify: VerifyMode = "sample"
+    checkpoint_seconds: float | None = None
     smaller: bool = False
 
 

@@ -27,6 +27,9 @@ RESERVE_BYTES = 6 << 20
 
 MIN_BUDGET_BYTES = 8 << 20
 
+BUDGET_STEP_BYTES = 1 << 20
+"""Budgets are rounded, so that two attempts with nearly the same memory come to the same plan."""
+
 
 @dataclass(frozen=True)
 class DatasetPlan:
@@ -126,7 +129,8 @@ def plan_conversion(
                 remedy="The file is probably damaged: check it at its origin.",
             )
     # What the interpreter and its libraries take is no reason to refuse a limit that is allowed.
-    budget = max(MIN_BUDGET_BYTES, limit - base_bytes - RESERVE_BYTES)
+    available = limit - base_bytes - RESERVE_BYTES
+    budget = max(MIN_BUDGET_BYTES, available - available % BUDGET_STEP_BYTES)
     datasets = tuple(_plan_smaller(d, options, budget) for d in spec.datasets)
     held = max((d.memory_bytes for d in datasets), default=0)
     return ConversionPlan(

@@ -29,6 +29,7 @@ from scientistcloud.conversion.generations import (
     HEADER,
     LOG,
     METADATA,
+    PARTIAL,
     RETIRED,
     drop_unpublished,
     published_generation,
@@ -78,6 +79,16 @@ class Publication:
     @property
     def generation(self) -> str:
         return self.token[:16]
+
+    @property
+    def checkpoint(self) -> Path:
+        """What this attempt has finished, for another one to go on from; beside those of others."""
+        return self.staging_root / PARTIAL / self.name / self.generation
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether an attempt on this target, perhaps a former one, has left a checkpoint."""
+        return self.checkpoint.parent.is_dir()
 
     def blocks(self, dataset: str) -> Path:
         """The folder of the blocks of the dataset called `dataset` ("" is the main one)."""
@@ -185,13 +196,21 @@ def publish_log(publication: Publication) -> None:
         _replace(publication.staging / LOG, publication.target / LOG)
 
 
-def close_staging(publication: Publication) -> None:
+def close_staging(publication: Publication, *, keep_partial: bool = False) -> None:
     """Remove this attempt's staging folder and every generation that nobody can see.
 
     In this order, so that whoever is killed between two steps leaves a folder that tells what there
     is to do (see `leftovers.finish_revoked`).
+
+    Parameters
+    ----------
+    keep_partial : bool
+        Whether another attempt may go on from the checkpoints of the target, and what they stand
+        for stays therefore.
     """
     away = _revoke(publication.staging_root, publication.staging)
+    if not keep_partial:
+        shutil.rmtree(publication.checkpoint.parent, ignore_errors=True)
     drop_unpublished(publication.target, publication.staging_root, publication.name)
     shutil.rmtree(away, ignore_errors=True)
     with suppress(OSError):  # not empty, or never made

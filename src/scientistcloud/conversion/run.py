@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from scientistcloud.conversion import record
 from scientistcloud.conversion.adopt import adopt
 from scientistcloud.conversion.generations import LOG, METADATA
 from scientistcloud.conversion.inspect import open_source
+from scientistcloud.conversion.journal import Journal, key_of
 from scientistcloud.conversion.make import Making, Place, is_arco, is_joined, place_of
 from scientistcloud.conversion.options import ConversionOptions, Progress
 from scientistcloud.conversion.plan import ConversionPlan, DatasetPlan, plan_conversion
@@ -26,7 +28,13 @@ from scientistcloud.conversion.publish import (
 from scientistcloud.conversion.record import ConversionLog, InputFile
 from scientistcloud.conversion.result import ConversionResult, Meter, Usage, describe_outputs
 from scientistcloud.conversion.verify import verify_dataset
-from scientistcloud.errors import PermanentError, SourceChanged, Stopped
+from scientistcloud.errors import (
+    OutOfSpace,
+    PermanentError,
+    SourceChanged,
+    Stopped,
+    VerificationFailed,
+)
 from scientistcloud.idx.header import IdxHeader
 from scientistcloud.idx.manifest import MANIFEST_NAME, amend_manifest, sum_file
 from scientistcloud.idx.reader import IdxReader
@@ -114,6 +122,9 @@ class _Conversion:
         self._log = ConversionLog(publication.staging / LOG)
         self._started = datetime.now(UTC)
         self._usage = Usage()
+        # ARCO blocks are staged, so that they are gone with the staging folder.
+        arco = options.layout == "arco"
+        self._journal = Journal(publication, None if arco else options.checkpoint_seconds)
         self._made: dict[str, Made] = {}
 
     def run(self, request: Request | None) -> ConversionResult:
@@ -127,6 +138,10 @@ class _Conversion:
                 return adopted
         try:
             result = self._convert(listing, fingerprint, request)
+        except OutOfSpace:
+            # What is kept of this one may be what all others lack.
+            self._journal.discard()
+            raise
         except PermanentError as error:
             # A failed verification too: the copy read one version, the comparison another.
             if scan(self._root).fingerprint() != fingerprint:
@@ -148,12 +163,16 @@ class _Conversion:
             stop=self._hooks.stop,
         ) as source:
             plan = self._plan(source, listing)
-            making = Making(
-                self._root, source, options, self._publication.scratch, self._hooks.stop
-            )
-            for dataset in plan.datasets:
-                if not source.spec.carried or dataset.name in source.spec.carried:
-                    self._make(making, dataset, plan)
+            scratch, stop = self._publication.scratch, self._hooks.stop
+            making = Making(self._root, source, options, scratch, stop, self._journal)
+            resumed = self._resume(plan, fingerprint, source)
+            try:
+                self._make_all(making, plan)
+            except VerificationFailed:
+                if not resumed:
+                    raise
+                self._begin_afresh()
+                self._make_all(making, plan)
             inputs = self._inputs(listing)
             if scan(self._root).fingerprint() != fingerprint:
                 raise SourceChanged
@@ -177,18 +196,45 @@ class _Conversion:
         self._hooks.plan(described)
         return plan
 
+    def _resume(self, plan: ConversionPlan, fingerprint: str, source: Source) -> bool:
+        """Go on from where another attempt ended; whether there is such a one."""
+        key = key_of(plan, self._options, fingerprint)
+        resumed = self._journal.begin(key, self._hooks.stop)
+        if resumed:
+            share = self._journal.done_bytes / max(1, plan.total_bytes)
+            self._log.write(f"Going on from the checkpoint of another attempt, at {share:.0%}.")
+        return resumed
+
+    def _begin_afresh(self) -> None:
+        """What another attempt had stored is not what it should be: make all of it once more."""
+        self._log.write("What another attempt had stored is damaged: beginning from the start.")
+        self._journal.begin_afresh()
+        for made in self._made.values():
+            shutil.rmtree(made.place.blocks)
+        self._made.clear()
+
+    def _make_all(self, making: Making, plan: ConversionPlan) -> None:
+        carried = making.source.spec.carried
+        for dataset in plan.datasets:
+            if not carried or dataset.name in carried:
+                self._make(making, dataset, plan)
+
     def _make(self, making: Making, dataset: DatasetPlan, plan: ConversionPlan) -> None:
         """Write one dataset where no reader looks, and verify it there."""
         carried = making.source.spec.carried.get(dataset.name)
         arco = is_arco(carried) if carried else self._options.layout == "arco"
         place = place_of(self._publication, dataset.name, is_arco=arco)
-        meter = Meter("copying", plan.total_bytes, self._hooks.progress)
-        header = making.make(dataset, place, meter.add)
+        done_bytes = self._journal.done_bytes
+        meter = Meter("copying", plan.total_bytes, self._hooks.progress, done_bytes)
+        header = making.make(dataset, place, meter)
         self._made[dataset.name] = Made(dataset.spec, header, place)
         self._log.write(f"{'Carried over' if carried else 'Copied'} {dataset.name or 'the data'}.")
         # Every part of a .midx was checked when it was carried over.
-        if self._options.verify != "off" and not (carried and is_joined(carried)):
+        state = self._journal.state(dataset.name)
+        verified = (carried and is_joined(carried)) or (state and state.is_verified)
+        if self._options.verify != "off" and not verified:
             self._verify(making.source, dataset, place)
+            self._journal.note_verified(dataset.name)
 
     def _verify(self, source: Source, dataset: DatasetPlan, place: Place) -> None:
         mode = self._options.verify

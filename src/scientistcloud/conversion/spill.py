@@ -17,33 +17,65 @@ from numpy.typing import NDArray
 from scientistcloud.conversion.field_plan import FieldPlan
 from scientistcloud.conversion.pipeline import Pipeline
 from scientistcloud.grid import Box, Shape, ceil_div, tile
-from scientistcloud.idx.storage import storage_error, write_all
+from scientistcloud.idx.storage import storage_error, write_all, writing
 from scientistcloud.readers.base import FieldSpec, Source
 
 
 class Spill:
     """A scratch file that holds one field at one timestep, raw and row-major.
 
-    It has no name in the file system, so that nothing stays behind whatever happens.
+    Parameters
+    ----------
+    folder : Path
+        For a file without a name in the file system, of which nothing stays behind.
+    path : Path, optional
+        Of a file that is to outlive a killed process, which may be there already; it is removed
+        when all went well.
     """
 
-    def __init__(self, folder: Path, shape: Shape, field: FieldSpec) -> None:
+    def __init__(
+        self, folder: Path, shape: Shape, field: FieldSpec, path: Path | None = None
+    ) -> None:
         self._shape = shape
         self._field = field
+        self._path = path
         try:
-            fd, name = tempfile.mkstemp(prefix="spill-", dir=folder)
-            Path(name).unlink()
+            if path is None:
+                self._fd, name = tempfile.mkstemp(prefix="spill-", dir=folder)
+                Path(name).unlink()
+            else:
+                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise storage_error(error) from error
-        self._fd = fd
 
-    def fill(self, source: Source, plan: FieldPlan, timestep: int, pipeline: Pipeline) -> None:
-        """Decode every chunk once; returns when all is in the file."""
-        chunks = tuple(map(min, plan.field.chunks, self._shape))
-        step = _group(chunks, self._shape, plan.field.sample_bytes, plan.group_bytes)
-        for box in tile(Box.of_shape(self._shape), step):
+    def fill(
+        self, source: Source, plan: FieldPlan, timestep: int, pipeline: Pipeline, first: int = 0
+    ) -> Iterator[int]:
+        """Decode every chunk once, from piece `first` on; all is in the file at the end.
+
+        Yields
+        ------
+        int
+            Before each piece, how many came before it.
+        """
+        for number, box in enumerate(itertools.islice(self._boxes(plan), first, None), first):
+            yield number
             pipeline.submit_read(self._copy_piece, source, timestep, box, pipeline)
         pipeline.wait_idle()
+
+    def pieces(self, plan: FieldPlan) -> int:
+        """In how many pieces the field is filled in."""
+        return sum(1 for _ in self._boxes(plan))
+
+    def _boxes(self, plan: FieldPlan) -> Iterator[Box]:
+        chunks = tuple(map(min, plan.field.chunks, self._shape))
+        step = _group(chunks, self._shape, plan.field.sample_bytes, plan.group_bytes)
+        return tile(Box.of_shape(self._shape), step)
+
+    def sync(self) -> None:
+        """Bring what was filled in to stable storage."""
+        with writing():
+            os.fsync(self._fd)
 
     def _copy_piece(self, source: Source, timestep: int, box: Box, pipeline: Pipeline) -> None:
         pipeline.check()
@@ -84,6 +116,8 @@ class Spill:
         trace: TracebackType | None,
     ) -> None:
         os.close(self._fd)
+        if self._path is not None and error is None:
+            self._path.unlink(missing_ok=True)
 
 
 def contiguous_runs(shape: Shape, box: Box, sample_bytes: int) -> Iterator[tuple[int, int, int]]:

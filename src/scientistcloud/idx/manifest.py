@@ -83,7 +83,7 @@ class ManifestWriter:
 
     @classmethod
     def attach(cls, path: Path, timesteps: int, fields: int, blocks: int) -> Self:
-        """Open what another process created, to `record` into it; it alone calls `finish`."""
+        """Open what was created before, to `record` into it; only one process calls `finish`."""
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         return cls(fd, timesteps, fields, blocks)
 
@@ -91,6 +91,10 @@ class ManifestWriter:
         """Note the stored payload of a block: its size on disk and its CRC-32."""
         index = (timestep * self._fields + field) * self._blocks + block
         os.pwrite(self._fd, _SLOT.pack(size_bytes, crc32), _HEAD_BYTES + index * _SLOT.size)
+
+    def sync(self) -> None:
+        """Bring what was recorded so far to stable storage."""
+        os.fsync(self._fd)
 
     def finish(self, files: Mapping[str, FileSum], *, sync: bool = True) -> None:
         """Write the file list and the checksums of the manifest itself, then close.

@@ -53,23 +53,27 @@ def sync_folder(folder: Path) -> None:
 
 
 class Folders:
-    """Makes folders as they are needed, and remembers them for the end."""
+    """Makes folders as they are needed, and remembers them for when they are synced."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._made = {root}
+        self._changed: set[Path] = set()
 
     def ensure(self, folder: Path) -> None:
-        """Make `folder`, which lies below the root, unless it is known to be there."""
+        """Make `folder`, in which a file is about to be made, unless it is known to be there."""
+        self._changed.add(folder)
         if folder not in self._made:
             folder.mkdir(parents=True, exist_ok=True)
             while folder not in self._made:
                 self._made.add(folder)
                 folder = folder.parent
+                self._changed.add(folder)
 
     def sync(self) -> None:
-        """All but the root, in which the manifest is still to come."""
-        for folder in self._made - {self.root}:
+        """All in which something was made since the last time, but the root."""
+        changed, self._changed = self._changed - {self.root}, set()
+        for folder in changed:
             sync_folder(folder)
 
 

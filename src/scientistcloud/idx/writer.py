@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.grid import Shape
-from scientistcloud.idx.block_store import ArcoFiles, BlockFiles, BlockStore
+from scientistcloud.idx.block_store import ArcoFiles, BlockFiles, BlockStore, FileState
 from scientistcloud.idx.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, crc32
 from scientistcloud.idx.gather import gather
 from scientistcloud.idx.header import IdxHeader, format_header
@@ -57,6 +57,23 @@ class Part:
     stored_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class WriterState:
+    """What a writer had brought to stable storage, from which another one goes on.
+
+    Attributes
+    ----------
+    files : tuple of FileState
+        All block files.
+    limits : tuple of Limits
+        Of each field, so far.
+    """
+
+    files: tuple[FileState, ...]
+    limits: tuple[Limits, ...]
+    stored_bytes: int
+
+
 class IdxWriter:
     """Writes one dataset. A context manager: leaving it without `finish` leaves no ``.idx``.
 
@@ -72,6 +89,9 @@ class IdxWriter:
     join : bool
         Another process has begun this dataset and will finish it: this one ends with
         `finish_part`. They must not write into the same block file.
+    resume : WriterState, optional
+        Another writer came this far with these folders and this layout; block files (not ARCO)
+        and manifest are there.
 
     Raises
     ------
@@ -87,6 +107,7 @@ class IdxWriter:
         template_base: str,
         *,
         join: bool = False,
+        resume: WriterState | None = None,
     ) -> None:
         self.layout = layout
         self._header_path = header_path
@@ -97,10 +118,17 @@ class IdxWriter:
         self._stored_bytes = 0
         self._local = threading.local()
         self._lock = threading.Lock()
-        store = ArcoFiles if layout.arco else BlockFiles
-        self._store: BlockStore = store(layout, blocks_folder)
+        files: tuple[FileState, ...] = ()
+        if resume is not None:
+            files, self._stored_bytes = resume.files, resume.stored_bytes
+            self._ranges.extend_all(resume.limits)
+        self._store: BlockStore = (
+            ArcoFiles(layout, blocks_folder)
+            if layout.arco
+            else BlockFiles(layout, blocks_folder, files)
+        )
         self._sums: dict[str, FileSum] = {}
-        open_manifest = ManifestWriter.attach if join else ManifestWriter.create
+        open_manifest = ManifestWriter.attach if join or resume else ManifestWriter.create
         with writing():
             self._manifest = open_manifest(
                 blocks_folder / MANIFEST_NAME,
@@ -142,6 +170,7 @@ class IdxWriter:
                 self._ranges.extend(field, valid)
             # Block 0 is always there, so that every timestep has a file.
             if block and not any(map(any, limits)) and _is_zero(whole):
+                self._store.leave_out(timestep, block)
                 return
         self._put(timestep, field, block, whole.data)
 
@@ -164,6 +193,18 @@ class IdxWriter:
             self._local.buffer = np.empty(largest << self.layout.bits_per_block, np.uint8)
         buffer: NDArray[np.uint8] = self._local.buffer
         return buffer[: sample_bytes << self.layout.bits_per_block]
+
+    def settle(self) -> WriterState:
+        """Bring what was written so far to stable storage; nobody writes meanwhile."""
+        with writing():
+            self._store.settle()
+            self._manifest.sync()
+        return self.state()
+
+    def state(self) -> WriterState:
+        """What lies on stable storage since the last `settle` or `finish`."""
+        limits = tuple(self._ranges.raw_limits())
+        return WriterState(tuple(self._store.files()), limits, self._stored_bytes)
 
     def finish_part(self) -> Part:
         """Bring what this process wrote to stable storage, for another one that finishes."""

@@ -1,0 +1,143 @@
+"""Going on where another attempt ended: the files that it had finished become this attempt's own.
+
+The other one may not be dead: it may wake up from a long sleep and write on, through descriptors
+that no renaming takes from it. So only files into which it has nothing more to write are taken as
+they are; of the others, what they held at the checkpoint is copied, and it keeps the originals.
+Whatever it stored after the checkpoint is stored once more: the same blocks come out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from scientistcloud.conversion.checkpoint import Checkpoint
+from scientistcloud.conversion.generations import BLOCKS
+from scientistcloud.conversion.publish import Publication
+from scientistcloud.errors import ConversionError, Stopped
+from scientistcloud.idx.block_store import FileState
+from scientistcloud.idx.manifest import MANIFEST_NAME
+from scientistcloud.idx.storage import sync_folder
+
+SPILL = "spill"
+"""Name of the scratch file that is kept beside the blocks while its field is copied."""
+
+_MOST_RESUMED = 2
+"""So many attempts may begin at one checkpoint: perhaps it is what they die of."""
+
+_COPY_BYTES = 8 << 20
+
+
+def take_over(
+    publication: Publication, key: str, stop: Callable[[], bool] = lambda: False
+) -> Checkpoint | None:
+    """Make what former attempts under this `key` finished this attempt's own.
+
+    Parameters
+    ----------
+    publication : Publication
+        Its staging folder has been opened, so that no former owner can publish any more.
+
+    Returns
+    -------
+    Checkpoint or None
+        The one to go on from, which is now at ``publication.checkpoint``; None where there is
+        nothing of use, in which case this attempt's folders of blocks do not exist.
+    """
+    found = _best(publication, key)
+    if found is None:
+        return None
+    former, checkpoint = found
+    names = [dataset.name for dataset in checkpoint.datasets]
+    try:
+        checkpoint = replace(checkpoint, resumed=checkpoint.resumed + 1)
+        checkpoint.save(publication.checkpoint, checkpoint.samples(former))
+        for dataset in checkpoint.datasets:
+            blocks = publication.blocks(dataset.name)
+            blocks.with_name(former.name).rename(blocks)
+            _own(blocks, dataset.writer.files, stop)
+    except (OSError, ConversionError):
+        for name in names:
+            shutil.rmtree(publication.blocks(name), ignore_errors=True)
+        publication.checkpoint.unlink(missing_ok=True)
+        return None
+    finally:
+        former.unlink(missing_ok=True)
+    # Where the samples begin depends on the text before them.
+    return Checkpoint.load(publication.checkpoint)
+
+
+def _best(publication: Publication, key: str) -> tuple[Path, Checkpoint] | None:
+    """The checkpoint of the key that came furthest, and where it is."""
+    found: tuple[Path, Checkpoint] | None = None
+    for path in _checkpoints(publication.checkpoint.parent):
+        checkpoint = Checkpoint.load(path)
+        if checkpoint is None or checkpoint.key != key or checkpoint.resumed >= _MOST_RESUMED:
+            continue
+        names = [dataset.name for dataset in checkpoint.datasets]
+        if not all((publication.target / n / BLOCKS / path.name).is_dir() for n in names):
+            continue
+        if found is None or checkpoint.done_bytes > found[1].done_bytes:
+            found = path, checkpoint
+    return found
+
+
+def _checkpoints(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (p for p in folder.iterdir() if re.fullmatch(r"[0-9a-f]{16}", p.name))
+
+
+def _own(blocks: Path, files: Sequence[FileState], stop: Callable[[], bool]) -> None:
+    """Leave in `blocks` what was there at the checkpoint, with nobody else to write into it.
+
+    Raises
+    ------
+    OSError
+        A file is not as it should be.
+    Stopped
+    """
+    known = {str(blocks / each.name) for each in files}
+    kept = {str(blocks / name) for name in (MANIFEST_NAME, SPILL)}
+    for folder, _, names in os.walk(blocks):
+        for name in names:
+            path = Path(folder) / name
+            if str(path) not in known | kept:
+                path.unlink()
+    for each in files:
+        path = blocks / each.name
+        size = path.stat().st_size
+        if size < each.size_bytes or (each.missing <= 0 and size != each.size_bytes):
+            raise OSError(f"{each.name} is not as it was at the checkpoint")
+        if each.missing > 0:
+            _copy_head(path, each.size_bytes, stop)
+    manifest = blocks / MANIFEST_NAME
+    _copy_head(manifest, manifest.stat().st_size, stop)
+
+
+def _copy_head(path: Path, size: int, stop: Callable[[], bool]) -> None:
+    """Replace the file at `path` by a copy of its first `size` bytes."""
+    part = path.with_name(f"{path.name}.part")
+    with path.open("rb") as source, part.open("wb") as copy:
+        place = 0
+        while place < size:
+            if stop():
+                raise Stopped
+            step = min(_COPY_BYTES, size - place)
+            count = os.copy_file_range(source.fileno(), copy.fileno(), step, place, place)
+            if not count:
+                raise OSError(f"{path.name} is shorter than it was at the checkpoint")
+            place += count
+        os.fsync(copy.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def forget(publication: Publication) -> None:
+    """Remove all checkpoints of the dataset: what they stand for goes with the next clearing."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(publication.checkpoint.parent)
