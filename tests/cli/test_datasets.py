@@ -153,9 +153,9 @@ def test_status_lists_what_is_running_first_then_the_queue(
     times = [now - timedelta(minutes=minutes) for minutes in (9, 8, 7)]
     done = queued(datasets, updated_at=times[0])
     datasets.update_one({"uuid": done}, {"$set": {"status": "done", "dimensions": "3x4x5"}})
-    late = queued(datasets, conversion={"priority": 0, "queued_at": times[2]})
-    early = queued(datasets, conversion={"priority": 0, "queued_at": times[1]})
-    first = queued(datasets, conversion={"priority": 5, "queued_at": times[2]})
+    late = queued(datasets, conversion={"priority": 0, "share": "nobody", "queued_at": times[2]})
+    early = queued(datasets, conversion={"priority": 0, "share": "nobody", "queued_at": times[1]})
+    first = queued(datasets, conversion={"priority": 5, "share": "nobody", "queued_at": times[2]})
     unseen = queued(datasets)
     running = str(uuids.uuid4())
     datasets.insert_one(
@@ -200,12 +200,48 @@ def test_status_tells_why_a_dataset_waits(
     uuid = queued(
         datasets,
         conversion_last_error="The disk is full.",
-        conversion={"priority": 0, "queued_at": due, "waiting": waiting},
+        conversion={"priority": 0, "share": "nobody", "queued_at": due, "waiting": waiting},
     )
     told = json.loads(commands.run("status", uuid, "--json", env=server).stdout)
     assert told["position"] == 1
     assert "The disk is full." in told["waiting"]
     assert commands.run("status", "unknown", env=server).returncode == 1
+
+
+def test_status_tells_place_expected_start_and_limit(
+    commands: Commands, server: dict[str, str], datasets: Any
+) -> None:
+    """A service of two places, both taken by Ann, who may have no more; conversions take 60 s."""
+    now = datetime.now(UTC)
+    facts = {"places": 2, "limit_per_user": 2, "running": 2, "started_at": now}
+    datasets.database.sclib_services.insert_one({"_id": "s", "seen_at": now} | facts)
+    for _ in range(2):
+        lease = {"token": "t", "owner": "s", "expires_at": now + timedelta(hours=1)}
+        conversion = {"share": "user ann", "lease": lease}
+        datasets.insert_one({"status": "converting", "conversion": conversion})
+    for seconds in (30.0, 90.0, "many"):
+        result = {"result": {"seconds": seconds}}
+        datasets.insert_one({"status": "done", "completed_at": now, "conversion": result})
+    place = {"priority": 0, "queued_at": now}
+    ann = queued(datasets, conversion=place | {"share": "user ann"})
+    later = place | {"share": "user bob", "queued_at": now + timedelta(seconds=1)}
+    bob = queued(datasets, conversion=later)
+    views = {}
+    for uuid in (ann, bob):
+        views[uuid] = json.loads(commands.run("status", uuid, "--json", env=server).stdout)
+    assert [views[each]["position"] for each in (ann, bob)] == [2, 1]
+    assert "MAX_CONVERTING_PER_USER" in views[ann]["waiting"]
+    assert "MAX_CONVERTING_PER_USER" not in views[bob]["waiting"]
+    waits = {
+        uuid: (datetime.fromisoformat(view["expected_start"]) - now).total_seconds()
+        for uuid, view in views.items()
+    }
+    assert 15 <= waits[bob] < 35  # half a conversion, at two places
+    assert waits[ann] > waits[bob]
+    shown = commands.run("status", ann, env=server).stdout
+    assert "Expected start:  in about" in shown
+    datasets.delete_many({"status": "done"})
+    assert "Expected start:  unknown" in commands.run("status", ann, env=server).stdout
 
 
 def test_malformed_documents_are_shown_too(

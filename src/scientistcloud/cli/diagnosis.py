@@ -15,6 +15,7 @@ from scientistcloud.cli.console import duration_text, since_text
 from scientistcloud.cli.place import Place
 from scientistcloud.database.connection import database_errors, host_of
 from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.overview import describe
 from scientistcloud.datasets.services import alive_services
 from scientistcloud.errors import ConversionError
 from scientistcloud.service.title import BACKGROUND_SERVICE
@@ -134,7 +135,8 @@ def check_oldest(place: Place, services: list[dict[str, Any]]) -> Finding:
         return Finding(Level.OK, "queue", "nothing is waiting")
     conversion = document.get("conversion")
     queued_at = conversion.get("queued_at") if isinstance(conversion, Mapping) else None
-    why = place.store.why_waiting(document) if services else "No service is running."
+    shown = describe(place.collection, document)
+    why = str(shown["waiting"]) if services else "No service is running."
     for_long = isinstance(queued_at, datetime) and (
         datetime.now(UTC) - queued_at > timedelta(seconds=_WAITS_LONG_SECONDS)
     )

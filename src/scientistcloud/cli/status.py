@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from scientistcloud.cli.arguments import HomeOption, JsonOption, SettingsOption, command_app
 from scientistcloud.cli.console import (
+    duration_text,
     print_json,
     print_json_line,
     say,
@@ -21,6 +22,7 @@ from scientistcloud.cli.console import (
 )
 from scientistcloud.cli.interrupt import Interrupt
 from scientistcloud.cli.place import Place, opened
+from scientistcloud.datasets.outlook import read_scene
 from scientistcloud.datasets.overview import describe, list_datasets, result_of
 from scientistcloud.datasets.services import alive_services
 from scientistcloud.errors import DatabaseUnavailable, SourceNotFound
@@ -48,8 +50,9 @@ def status(
 ) -> None:
     """Show how many datasets there are in each status, and the ones that matter now.
 
-    Of a queued dataset it tells its place in the queue and why it waits, of a running one how far
-    it is, of a failed one why and what to do.
+    Of a queued dataset it tells its place in the queue, why it waits and, going by the last
+    conversions, when it may start; of a running one how far it is; of a failed one why and what to
+    do.
 
     \b
     Examples:
@@ -94,10 +97,11 @@ def look(place: Place, uuid: str | None, limit: int) -> dict[str, Any]:
     """
     if uuid is None:
         datasets = list_datasets(place.collection, limit)
+        scene = read_scene(place.collection)
         return {
             "counts": place.store.counts(),
             "services": len(alive_services(place.database)),
-            "datasets": [describe(place.collection, each) for each in datasets],
+            "datasets": [describe(place.collection, each, scene) for each in datasets],
         }
     document = place.store.find(uuid)
     if document is None:
@@ -178,6 +182,7 @@ def _one_text(view: Mapping[str, Any]) -> str:
         ("Name", view["name"]),
         ("Status", _status_text(view)),
         ("Waiting", _waiting_text(view)),
+        ("Expected start", _start_text(view)),
         ("Converted by", view["owner"]),
         ("Attempts so far", view["attempts"]),
         ("Dimensions", view["dimensions"]),
@@ -207,3 +212,14 @@ def _waiting_text(view: Mapping[str, Any]) -> str | None:
     if not view["service_running"]:
         return f"number {view['position']} in the queue. No service is running."
     return f"number {view['position']} in the queue. {view['waiting']}"
+
+
+def _start_text(view: Mapping[str, Any], now: datetime | None = None) -> str | None:
+    """When it will be its turn, roughly."""
+    if view["position"] is None:
+        return None
+    start = view["expected_start"]
+    if not isinstance(start, datetime) or not view["service_running"]:
+        return "unknown"
+    seconds = (start - (now or datetime.now(UTC))).total_seconds()
+    return f"in about {duration_text(seconds)}" if seconds >= 1 else "now"

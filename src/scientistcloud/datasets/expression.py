@@ -79,6 +79,7 @@ LEASED: Stage = {
 """Whether this converting document has a lease of ours."""
 
 LONGEST_SHARE_BYTES = 320
+NOBODY = "nobody"
 
 
 def _named(field: str) -> Stage:
@@ -93,7 +94,7 @@ SHARE: Stage = {
             {"case": _named("$user"), "then": {"$concat": ["user ", "$user"]}},
             {"case": _named("$team_uuid"), "then": {"$concat": ["team ", "$team_uuid"]}},
         ],
-        "default": "nobody",
+        "default": NOBODY,
     }
 }
 """Whose turn a dataset takes: its user's, else its team's; those of nobody take turns as one.

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from scientistcloud.datasets.expression import LONGEST_SHARE_BYTES, NOBODY
+
 MOST_REMEMBERED = 10_000
 
 
@@ -97,3 +99,38 @@ def next_turns(
 def held_back(heads: Iterable[str], running: Mapping[str, int], limit: int) -> bool:
     """Whether any of the shares has to wait because of the limit."""
     return bool(limit) and any(running.get(share, 0) >= limit for share in heads)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Who waits at one priority: by share, how many there are and since when the first one."""
+
+    sizes: dict[str, int]
+    first: dict[str, datetime]
+
+
+def ahead(crowd: Crowd, running: Mapping[str, int], share: str, rank: int) -> int:
+    """How many of `crowd` come before the `rank`-th document (from 0) of `share`.
+
+    As `next_turns` would have it, if nothing came or ended meanwhile and nobody had been served.
+    """
+    level = running.get(share, 0) + rank
+    mine = crowd.first.get(share)
+    number = rank
+    for other, size in crowd.sizes.items():
+        if other == share:
+            continue
+        first = crowd.first[other]
+        wins_tie = mine is None or (first, other) < (mine, share)
+        turns = level - running.get(other, 0) + int(wins_tie)
+        number += min(size, max(0, turns))
+    return number
+
+
+def share_of(document: Mapping[str, Any]) -> str:
+    """`expression.SHARE` of a document that has not been given one."""
+    for field, kind in (("user", "user"), ("team_uuid", "team")):
+        value = document.get(field)
+        if isinstance(value, str) and 0 < len(value.encode()) <= LONGEST_SHARE_BYTES:
+            return f"{kind} {value}"
+    return NOBODY

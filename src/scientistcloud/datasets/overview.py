@@ -1,4 +1,4 @@
-"""What people see of the datasets: lists, one dataset in detail, its place in the queue."""
+"""What people see of the datasets: lists, and one dataset in detail."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import DatasetStatus
-from scientistcloud.datasets.order import EPOCH, LOWEST, ORDER, STAMPED, UNSTAMPED
-from scientistcloud.datasets.report import why_waiting
+from scientistcloud.datasets.order import ORDER
+from scientistcloud.datasets.outlook import Outlook, Scene, expected_start, look_out, read_scene
+from scientistcloud.datasets.report import NOT_FREE, why_waiting
 
 ACTIVE = (DatasetStatus.CONVERTING.value, DatasetStatus.QUEUED.value)
 _FIELDS = {
@@ -48,35 +49,18 @@ def list_datasets(collection: GuardedCollection, limit: int) -> list[Document]:
     return found
 
 
-def place_in_queue(collection: GuardedCollection, document: Mapping[str, Any]) -> int | None:
-    """Which one it is in the queue, from 1, those that wait to be tried again included.
+def describe(
+    collection: GuardedCollection, document: Mapping[str, Any], scene: Scene | None = None
+) -> dict[str, Any]:
+    """One dataset as commands show it: plain values, and why it waits where it does.
 
-    None if it is not queued.
+    `scene` saves reading the queue for each of many.
     """
-    if document.get("status") != DatasetStatus.QUEUED.value:
-        return None
-    conversion = document.get("conversion")
-    facts = conversion if isinstance(conversion, Mapping) else {}
-    priority, queued_at = facts.get("priority"), facts.get("queued_at")
-    if isinstance(priority, int | float) and priority >= LOWEST and isinstance(queued_at, datetime):
-        earlier = {"conversion.queued_at": {"$gte": EPOCH, "$lt": queued_at}}
-        twin = {"conversion.queued_at": queued_at, "_id": {"$lt": document["_id"]}}
-        more = {"conversion.priority": {"$gt": priority}}
-        same = {"conversion.priority": priority, "$or": [earlier, twin]}
-        ahead: dict[str, Any] = {"$and": [STAMPED, {"$or": [more, same]}]}
-    else:  # one that no service has seen yet comes after all that were
-        unseen = {"$and": [UNSTAMPED, {"_id": {"$lt": document["_id"]}}]}
-        ahead = {"$or": [STAMPED, unseen]}
-    with collection.guard() as raw:
-        return 1 + raw.count_documents(ahead)
-
-
-def describe(collection: GuardedCollection, document: Mapping[str, Any]) -> dict[str, Any]:
-    """One dataset as commands show it: plain values, and why it waits where it does."""
     conversion = document.get("conversion")
     facts = conversion if isinstance(conversion, Mapping) else {}
     queued = document.get("status") == DatasetStatus.QUEUED.value
     due_at = _due_at(facts) if queued else None
+    outlook = look_out(collection, document, scene or read_scene(collection)) if queued else None
     return {
         "uuid": document.get("uuid"),
         "name": document.get("name"),
@@ -90,9 +74,10 @@ def describe(collection: GuardedCollection, document: Mapping[str, Any]) -> dict
         "updated_at": document.get("updated_at"),
         "completed_at": document.get("completed_at"),
         "owner": _text(facts.get("lease"), "owner"),
-        "position": place_in_queue(collection, document),
-        "waiting": _why(document, due_at) if queued else None,
+        "position": outlook.position if outlook else None,
+        "waiting": _why(document, due_at, outlook) if outlook else None,
         "due_at": due_at,
+        "expected_start": (expected_start(outlook, due_at, datetime.now(UTC)) if outlook else None),
     }
 
 
@@ -117,10 +102,14 @@ def _due_at(facts: Mapping[str, Any]) -> datetime | None:
     return found if isinstance(found, datetime) and found > datetime.now(UTC) else None
 
 
-def _why(document: Mapping[str, Any], due_at: datetime | None) -> str:
-    if due_at is not None:
-        return why_waiting(document)
-    return "No service is free: all are busy with datasets before it, or none is running."
+def _why(document: Mapping[str, Any], due_at: datetime | None, outlook: Outlook) -> str:
+    if due_at is None and outlook.is_limited:
+        return (
+            f"{outlook.running_of_user} of its user's datasets are being converted, and it is "
+            f"number {outlook.of_user} of those that wait: more at a time than "
+            "MAX_CONVERTING_PER_USER allows."
+        )
+    return why_waiting(document) if due_at is not None else NOT_FREE
 
 
 def _number(value: Any) -> int | float | None:

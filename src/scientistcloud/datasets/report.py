@@ -12,6 +12,7 @@ from scientistcloud.datasets.document import DatasetStatus
 from scientistcloud.datasets.order import STAMPED, UNSTAMPED
 
 QUEUED = DatasetStatus.QUEUED.value
+NOT_FREE = "No service is free: all are busy with datasets before it, or none is running."
 
 
 def counts(collection: GuardedCollection) -> dict[str, int]:
@@ -71,6 +72,6 @@ def why_waiting(document: Mapping[str, Any]) -> str:
     waiting = conversion.get("waiting") if isinstance(conversion, Mapping) else None
     not_before = waiting.get("not_before") if isinstance(waiting, Mapping) else None
     if not isinstance(not_before, datetime):
-        return "No service is free: all are busy with datasets before it, or none is running."
+        return NOT_FREE
     reason = str(document.get("conversion_last_error") or "its service was stopped")
     return f"It is tried again at {not_before:%Y-%m-%d %H:%M:%S %Z}: {reason}"

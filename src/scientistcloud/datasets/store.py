@@ -25,9 +25,10 @@ INDEXES: dict[str, list[tuple[str, int]]] = {
     "conversion_order": [("status", 1), *ORDER],
     "conversion_shares": [("status", 1), *SHARE_ORDER],
     "conversion_due": [("conversion.waiting.not_before", 1)],
+    "dataset_completed": [("completed_at", -1)],
     "dataset_uuid": [("uuid", 1)],
 }
-SPARSE = frozenset({"conversion_due"})
+SPARSE = frozenset({"conversion_due", "dataset_completed"})
 
 HELD_BACK_SECONDS = 1.0
 """How often a service looks whether a user is below the limit again."""
@@ -179,6 +180,12 @@ class DatasetStore:
         query |= {"conversion.lease.token": {"$in": list(tokens)}, "$expr": expression.LEASED}
         found = self._collection.find(query, {"conversion.lease.token": 1})
         return {document["conversion"]["lease"]["token"] for document in found}
+
+    def wanted(self, uuids: Collection[str]) -> set[str]:
+        """Which of these datasets are queued or being converted, by whomever."""
+        statuses = [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]
+        query: Document = {"uuid": {"$in": list(uuids)}, "status": {"$in": statuses}}
+        return {document["uuid"] for document in self._collection.find(query, {"uuid": 1})}
 
     def exists(self, claim: Claim) -> bool:
         """Whether the document is still there, whoever holds it."""
