@@ -203,6 +203,10 @@ class Settings(BaseSettings):
         "GENERATION_GRACE_SECONDS", 3600.0, "a number of seconds, 0 or more",
         "How long blocks stay for readers after a newer result replaced them.",
     )  # fmt: skip
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = _setting(
+        "CHECKPOINT_SECONDS", 10.0, "a number of seconds, 0 or more",
+        "Least time between two checkpoints of a conversion, from which a next attempt goes on.",
+    )  # fmt: skip
     log_format: Annotated[Literal["console", "json"], BeforeValidator(_lower)] = _setting(
         "LOG_FORMAT", "console", "console or json", "How log lines look.",
     )  # fmt: skip

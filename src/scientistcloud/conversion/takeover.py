@@ -128,13 +128,21 @@ def _copy_head(path: Path, size: int, stop: Callable[[], bool]) -> None:
             if stop():
                 raise Stopped
             step = min(_COPY_BYTES, size - place)
-            count = os.copy_file_range(source.fileno(), copy.fileno(), step, place, place)
+            count = _copy_range(source.fileno(), copy.fileno(), place, step)
             if not count:
                 raise OSError(f"{path.name} is shorter than it was at the checkpoint")
             place += count
         os.fsync(copy.fileno())
     part.replace(path)
     sync_folder(path.parent)
+
+
+def _copy_range(source: int, copy: int, place: int, size: int) -> int:
+    """Copy some of these bytes, within the kernel where it can do that; how many."""
+    try:
+        return os.copy_file_range(source, copy, size, place, place)
+    except OSError:  # not between these files, or not on this file system
+        return os.pwrite(copy, os.pread(source, size, place), place)
 
 
 def forget(publication: Publication) -> None:

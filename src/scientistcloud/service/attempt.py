@@ -22,7 +22,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from scientistcloud.conversion.generations import LOG, RETIRED
+from scientistcloud.conversion.generations import LOG, PARTIAL, RETIRED
 from scientistcloud.conversion.options import ConversionOptions, Progress
 from scientistcloud.conversion.publish import Publication, StagingLost, open_staging
 from scientistcloud.conversion.run import Request, convert
@@ -115,10 +115,11 @@ def _log_to(path: Path) -> None:
 def _shut_in(source: Path, publication: Publication) -> None:
     """From here on only the dataset's own folders are within reach (and no other process's)."""
     publication.target.mkdir(parents=True, exist_ok=True)
-    retired = publication.staging_root / RETIRED
-    retired.mkdir(exist_ok=True)
+    shared = [publication.staging_root / name for name in (RETIRED, PARTIAL)]
+    for folder in shared:
+        folder.mkdir(exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(publication.scratch)
-    confine([source], [publication.staging, publication.target, retired])
+    confine([source], [publication.staging, publication.target, *shared])
 
 
 def shortened(told: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def order_for(
             "memory_limit_bytes": settings.memory_limit_bytes,
             "threads": _threads(settings),
             "smaller": claim.smaller > 0,
+            "checkpoint_seconds": settings.checkpoint_seconds,
         },
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from scientistcloud.conversion.generations import sweep
-from scientistcloud.conversion.leftovers import close_abandoned, finish_revoked
+from scientistcloud.conversion.leftovers import close_abandoned, drop_partial, finish_revoked
 from scientistcloud.conversion.publish import STAGING
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.errors import DatabaseUnavailable
@@ -86,5 +86,7 @@ class Rescuer:
         sweep(staging_root, converted, grace_seconds)
         finish_revoked(staging_root, converted)
         held = self._around.store.held_tokens
-        for name in close_abandoned(staging_root, converted, grace_seconds, held):
+        closed = close_abandoned(staging_root, converted, grace_seconds, held)
+        dropped = drop_partial(staging_root, converted, self._around.store.wanted)
+        for name in (*closed, *dropped):
             log.info(f"Removed what an attempt on dataset {name} had left", dataset=name)

@@ -63,7 +63,17 @@ def supervise(claim: Claim, around: Surroundings) -> None:
     if lost or not _conclude(claim, outcome, publication, record, around):
         _clean_up_after_deletion(claim, outcome, publication, around)
     with _storage_may_fail(claim):
-        close_staging(publication)
+        close_staging(publication, keep_partial=_is_to_go_on(claim, publication, around))
+
+
+def _is_to_go_on(claim: Claim, publication: Publication, around: Surroundings) -> bool:
+    """Whether another attempt may use what this one, or one before it, has finished."""
+    if not publication.is_partial:
+        return False
+    try:
+        return claim.uuid in around.store.wanted([claim.uuid])
+    except DatabaseUnavailable:
+        return True  # whoever sweeps can tell later
 
 
 def _conclude(
