@@ -87,7 +87,8 @@ class Chaos:
         for _ in range(LEARN_ROUNDS):
             self._faults.feeder.feed_all()
             if self._fleet.wait_until_settled(LEARN_SECONDS):
-                raise RuntimeError("nothing is converted even while there are no faults")
+                log = self._fleet.hosts[0].log
+                raise RuntimeError(f"nothing is converted even without faults: see {log}")
         self.outcome.known_steps = self._faults.learn(self._fleet.failpoints.recorded())
         say(f"{self.outcome.known_steps} steps are known")
 
@@ -166,6 +167,7 @@ def carry_out(root: Path, options: argparse.Namespace, say: Say = say_at_once) -
         "JOB_MAX_RETRY_ATTEMPTS": "5",
         "GENERATION_GRACE_SECONDS": "30",
         "FOREIGN_CLAIM_MINUTES": "0.1",
+        "CHECKPOINT_SECONDS": "0",
     }
     more: dict[str, Any] = {"network": no_network is None, "shim": options.shim}
     if options.small_disk:

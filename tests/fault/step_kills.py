@@ -37,15 +37,20 @@ SETTINGS = {
     "JOB_RETRY_DELAY_SECONDS": "0.1",
     "JOB_MAX_RETRY_ATTEMPTS": "10",
     "GENERATION_GRACE_SECONDS": "20",
+    "CHECKPOINT_SECONDS": "0",
 }
 
 Case = tuple[Armed, ...]
 
+COMMIT = "child replace STAGING/visus.idx -> TARGET/visus.idx"
+CHECKPOINT = "child replace PARTIAL/GENERATION.part -> PARTIAL/GENERATION"
 FIRST = (
-    Armed("child replace STAGING/visus.idx -> TARGET/visus.idx", "before", "group"),
-    Armed("child replace STAGING/visus.idx -> TARGET/visus.idx", "after", "group"),
+    Armed(COMMIT, "before", "group"),
+    Armed(COMMIT, "after", "group"),
+    Armed(CHECKPOINT, "after", "group"),
 )
-"""Kills after which the next attempt takes a folder away, or adopts what was published."""
+"""Kills after which the next attempt takes a folder away, adopts what was published, or goes on
+from a checkpoint."""
 
 
 @dataclass
