@@ -197,7 +197,7 @@ def test_claims_of_other_programs_do_not_count_against_the_limit(database: Docum
 
 def test_a_dataset_put_back_is_as_it_was(database: Documents) -> None:
     """A service that learns only after its claim that the limit is reached."""
-    flood(database, "bob", 1)
+    flood(database, "bob", 1, conversion={"queued_at": LONG_AGO})
     flood(database, "ann", 2)
     late = DatasetStore(
         database, owner="late", lease_seconds=600, limit_per_user=1, clock=lambda: 0.0
@@ -249,7 +249,7 @@ def convert(url: str, name: str, number: int, start: Any, results: Any) -> None:
             claim = store.claim()
             if claim is not None:
                 begin = time.monotonic()
-                threading.Event().wait(0.002)
+                threading.Event().wait(0.03)
                 found.append((claim.uuid, begin, time.monotonic()))
                 store.complete(claim, PortalSummary())
             elif not store.counts().get("conversion queued"):
