@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS = 0.25
 _STOP_SECONDS = 5.0
+_DIE_SECONDS = 1.0
 _EXIT_SECONDS = 5.0
 _DATABASE_RETRY_SECONDS = 0.5
 
@@ -84,6 +85,9 @@ def _conclude(
     around: Surroundings,
 ) -> bool:
     """Publish the log and settle; False where the claim was lost meanwhile."""
+    if outcome.result is None and outcome.error is None:
+        # Before any storage is touched: it may be what the service is stopped for.
+        return settle(claim, outcome, record, around)
     with _storage_may_fail(claim):
         _add_to_log(publication, outcome)
         publish_log(publication)
@@ -122,7 +126,7 @@ def _attempt(
     finally:
         around.admission.leave(claim.token)
         child.signal(signal.SIGKILL)
-        child.wait(_EXIT_SECONDS)
+        child.wait(_DIE_SECONDS if around.stopping.is_set() else _EXIT_SECONDS)
         child.channel.close()
 
 
@@ -177,6 +181,11 @@ class _Follower:
             self._asked_to_stop = now
         if self._asked_to_stop is not None and now - self._asked_to_stop > _STOP_SECONDS:
             self._child.signal(signal.SIGKILL)
+        if self._asked_to_stop is not None and now - self._asked_to_stop > (
+            _STOP_SECONDS + _DIE_SECONDS
+        ):
+            # It hangs in the kernel, for storage that does not answer, and dies when that does.
+            self._outcome = Outcome()
         timeout_seconds = self._around.settings.timeout_seconds
         if wanted and now - self._last_progress > timeout_seconds:
             self._outcome = Outcome(
