@@ -148,14 +148,20 @@ class DatasetStore:
         """Note the time of requests not yet seen; how many there were. `claim` does it too."""
         return self._queue.stamp()
 
-    def renew(self, claim: Claim, progress: tuple[float, str] | None = None) -> bool:
+    def renew(
+        self,
+        claim: Claim,
+        progress: tuple[float, str] | None = None,
+        plan: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Prolong the lease, with progress (percent, message); False means that it is lost.
 
-        A lease that ran out is renewed as long as nobody took it.
+        A lease that ran out is renewed as long as nobody took it. What is being made, `plan`, is
+        shown under `conversion.plan`.
         """
         before = self._collection.exchange_id(
             held(claim),
-            transition.renewing(self.lease_seconds, progress),
+            transition.renewing(self.lease_seconds, progress, plan),
             {"uuid": 1, "updated_at": 1, "conversion.lease.written_at": 1},
             after=False,
         )
@@ -165,10 +171,6 @@ class DatasetStore:
             return True
         # Somebody else wrote to it: harmless, unless it is another dataset now.
         return bool(before.get("uuid") == claim.uuid)
-
-    def describe(self, claim: Claim, plan: Mapping[str, Any]) -> bool:
-        """Show under `conversion.plan` what is being made; False where the claim is lost."""
-        return self._collection.update_id(held(claim), transition.describing(plan))
 
     def holds(self, claim: Claim) -> bool:
         """Whether the claim is still ours, without renewing it."""

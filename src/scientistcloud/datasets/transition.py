@@ -81,7 +81,12 @@ def claiming(token: str, owner: str, request_id: str, lease_seconds: float) -> l
     ]
 
 
-def renewing(lease_seconds: float, progress: tuple[float, str] | None) -> list[Stage]:
+def renewing(
+    lease_seconds: float,
+    progress: tuple[float, str] | None = None,
+    plan: Mapping[str, Any] | None = None,
+) -> list[Stage]:
+    """Prolong the lease; show progress (percent, message) and what is being made."""
     changes: Stage = {
         "updated_at": NOW,
         "conversion.lease.expires_at": in_seconds(lease_seconds),
@@ -91,11 +96,9 @@ def renewing(lease_seconds: float, progress: tuple[float, str] | None) -> list[S
         percent, message = progress
         changes["progress"] = round(min(max(percent, 0.0), 100.0), 1)
         changes["status_message"] = literal(message)
+    if plan is not None:
+        changes["conversion.plan"] = literal(dict(plan))
     return [{"$set": changes}]
-
-
-def describing(plan: Mapping[str, Any]) -> list[Stage]:
-    return [{"$set": {"conversion.plan": literal(dict(plan))}}]
 
 
 def completing(claim: Claim, summary: PortalSummary) -> list[Stage]:

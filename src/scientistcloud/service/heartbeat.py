@@ -32,7 +32,7 @@ class Lease:
     """One claim while its attempt runs.
 
     `lost` is set once the claim is somebody else's, or nobody's: from then on nothing of the
-    attempt may become visible.
+    attempt may become visible. `plan` is what is being made, until the document shows it.
     """
 
     def __init__(self, claim: Claim) -> None:
@@ -42,6 +42,7 @@ class Lease:
         self.lock = threading.Lock()
         self.renewed = time.monotonic()
         self.shown = self.progress
+        self.plan: dict[str, Any] | None = None
 
     def report(self) -> tuple[float, str]:
         """Percent and sentence for the document."""
@@ -117,7 +118,7 @@ class Heartbeat:
             if lease.lost.is_set():
                 return False
             shown = lease.progress
-            if not self._store.renew(lease.claim, lease.report()):
+            if not self._write(lease):
                 lease.lost.set()
                 self._monitor.metrics.lease_lost()
                 log.warning(
@@ -126,6 +127,17 @@ class Heartbeat:
                 return False
             lease.renewed, lease.shown = time.monotonic(), shown
             return True
+
+    def _write(self, lease: Lease) -> bool:
+        """Renew in the document; a plan goes with it once, lest a refused one cost the lease."""
+        plan = lease.plan
+        if plan is not None:
+            lease.plan = None
+        try:
+            return self._store.renew(lease.claim, lease.report(), plan)
+        except DatabaseUnavailable:
+            lease.plan = plan
+            raise
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -143,7 +155,7 @@ class Heartbeat:
         age_seconds = time.monotonic() - lease.renewed
         if lease.lost.is_set():
             return False
-        shown = lease.progress == lease.shown
+        shown = lease.progress == lease.shown and lease.plan is None
         return age_seconds >= self._renew_seconds or (not shown and age_seconds >= _SHOW_SECONDS)
 
     def _try_renew(self, lease: Lease) -> None:

@@ -122,7 +122,11 @@ def _attempt(
             return Outcome()
         return Outcome(error=StorageUnavailable(f"No process could be started: {error}."))
     try:
-        return _Follower(child, limits, lease, record, around).follow()
+        outcome = _Follower(child, limits, lease, record, around).follow()
+        if outcome.error is not None and lease.plan is not None:
+            with suppress(DatabaseUnavailable):  # only for show; the log has it too
+                around.heartbeat.renew(lease)
+        return outcome
     finally:
         around.admission.leave(claim.token)
         child.signal(signal.SIGKILL)
@@ -213,9 +217,8 @@ class _Follower:
         if reason is not None:
             self._outcome = Outcome(error=HostBusy(reason))
             return
+        self._lease.plan = plan  # the next renewal shows it
         self._tell({"go": True})
-        with suppress(DatabaseUnavailable):  # only for show; the log has it too
-            self._around.store.describe(self._lease.claim, plan)
 
     def _on_ready(self, _: Message) -> None:
         """Let the child commit after one more renewal that succeeded, however long that takes."""
