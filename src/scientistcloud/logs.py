@@ -1,6 +1,7 @@
 """How log lines look: one line an event, for a person or, with ``LOG_FORMAT=json``, a machine.
 
-No line is coloured or wrapped, also on a terminal: operators search them with ``grep``.
+No line is coloured, wrapped or broken, also on a terminal and whatever a file is called: operators
+search them with ``grep``.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 
 def set_up_logging(
@@ -75,9 +76,21 @@ def _renderers(log_format: str) -> Sequence[Processor]:
             structlog.processors.JSONRenderer(default=str),
         )
     return (
-        structlog.dev.ConsoleRenderer(
-            colors=False,
-            pad_event_to=0,
-            exception_formatter=structlog.dev.plain_traceback,
-        ),
+        structlog.processors.format_exc_info,
+        _unbroken,
+        structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0),
     )
+
+
+def _unbroken(_: Any, __: str, event: EventDict) -> EventDict:
+    """Everything of an event on one line: a traceback, too, and names with line breaks in them."""
+    if "exception" in event:
+        # Under another name, because the renderer puts this one on lines of its own.
+        event["trace"] = event.pop("exception")
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = "".join(
+                each if each.isprintable() else each.encode("unicode_escape").decode()
+                for each in value
+            )
+    return event
