@@ -13,8 +13,9 @@ import pytest
 from scientistcloud.database import mongod
 from scientistcloud.database.connection import connect
 from scientistcloud.datasets.document import PortalSummary
+from scientistcloud.datasets.indexes import INDEXES
 from scientistcloud.datasets.services import ServiceRegistry
-from scientistcloud.datasets.store import INDEXES, DatasetStore
+from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.datasets.watch import watch_queue
 from scientistcloud.errors import DatabaseUnavailable
 

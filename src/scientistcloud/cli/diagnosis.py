@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,7 @@ from scientistcloud.cli.console import duration_text, since_text
 from scientistcloud.cli.place import Place
 from scientistcloud.database.connection import database_errors, host_of
 from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.loss import contested
 from scientistcloud.datasets.overview import describe
 from scientistcloud.datasets.services import alive_services
 from scientistcloud.errors import ConversionError
@@ -23,6 +24,12 @@ from scientistcloud.service.title import BACKGROUND_SERVICE
 _WAITS_LONG_SECONDS = 60.0
 _FAILURES = 5
 _ANSWER_SECONDS = 5.0
+_CONTESTED = 20
+_CONTEST_WORDS = {
+    "claimed": "claimed after ours had converted it",
+    "ended": "ended instead of ours",
+    "written": "changed while ours converted it",
+}
 
 
 class Level(StrEnum):
@@ -66,6 +73,7 @@ def examine(place: Place) -> Iterator[Finding]:
     yield check_counts(counts)
     yield check_oldest(place, services)
     yield from check_claims(place)
+    yield from check_contested(place)
     yield from check_failures(place)
 
 
@@ -178,6 +186,24 @@ def check_claims(place: Place) -> Iterator[Finding]:
                 f"{document.get('uuid')} was given up by {lease.get('owner')} {touched} ago",
                 "A running service takes it over within half a minute.",
             )
+
+
+def check_contested(place: Place) -> Iterator[Finding]:
+    """Datasets that another program wrote to while a service of ours had them in hand."""
+    number, found = contested(place.collection, _CONTESTED)
+    if not number:
+        return
+    names = ", ".join(f"{each.uuid} ({_CONTEST_WORDS.get(each.how, each.how)})" for each in found)
+    more = f" and {number - len(found)} more" if number > len(found) else ""
+    yield Finding(
+        Level.WARN,
+        "claims",
+        f"another program changed {number} dataset(s) that a service of ours converted: "
+        f"{names}{more}",
+        "If an older service runs on this collection, stop it or ours; then 'scientistcloud retry "
+        'UUID\' converts them again. An edit in the portal that only "changed" one is harmless.',
+        {"number": number, "datasets": [asdict(each) for each in found]},
+    )
 
 
 def check_failures(place: Place) -> Iterator[Finding]:

@@ -75,6 +75,12 @@ TRANSITIONS = (
         "no lease of ours, untouched for FOREIGN_CLAIM_MINUTES: a new request",
     ),
     Transition(
+        DatasetStatus.CONVERTING,
+        DatasetStatus.QUEUED,
+        "take back",
+        "its owner finds `conversion` overwritten",
+    ),
+    Transition(
         DatasetStatus.QUEUED, DatasetStatus.CANCELLED, "cancel", "somebody does not want it"
     ),
     Transition(

@@ -62,6 +62,7 @@ class Rescuer:
         if not calm:
             return Rescued(taken)
         self._date_undated()
+        self._note_claimed_too()
         foreign = tuple(id for id in self._abandoned() if self._requeue_foreign(id))
         self._drop_stale_waiting()
         return Rescued(taken, foreign)
@@ -108,6 +109,13 @@ class Rescuer:
         undated = {"$not": [expression.is_type("$updated_at", "date")]}
         query = {"status": CONVERTING, "$expr": {"$and": [undated, _FOREIGN]}}
         self._collection.update_many(query, [{"$set": {"updated_at": expression.NOW}}])
+
+    def _note_claimed_too(self) -> None:
+        """Another program converts what we had converted, without its being queued in between."""
+        ours = {"conversion.result": {"$exists": True}, "conversion.queued_at": {"$exists": False}}
+        query = {"status": CONVERTING, "$expr": _FOREIGN, **ours}
+        query["conversion.contested"] = {"$exists": False}
+        self._collection.update_many(query, transition.contesting("claimed"))
 
     def _abandoned(self) -> list[Any]:
         query = {"status": CONVERTING, "$expr": self._foreign_and_old()}

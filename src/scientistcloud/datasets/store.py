@@ -9,26 +9,16 @@ from typing import Any
 
 from bson import ObjectId
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
 
-from scientistcloud.database.connection import is_refused
 from scientistcloud.datasets import expression, report, transition
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
 from scientistcloud.datasets.gauges import QueueGauges, measure_queue
-from scientistcloud.datasets.order import ORDER, SHARE_ORDER
+from scientistcloud.datasets.indexes import ensure_indexes
+from scientistcloud.datasets.loss import look_after
 from scientistcloud.datasets.queue import Queue, held
 from scientistcloud.datasets.rescue import Rescued, Rescuer
-from scientistcloud.errors import ConversionError, DatabaseUnavailable, DuplicateUuid
-
-INDEXES: dict[str, list[tuple[str, int]]] = {
-    "conversion_order": [("status", 1), *ORDER],
-    "conversion_shares": [("status", 1), *SHARE_ORDER],
-    "conversion_due": [("conversion.waiting.not_before", 1)],
-    "dataset_completed": [("completed_at", -1)],
-    "dataset_uuid": [("uuid", 1)],
-}
-SPARSE = frozenset({"conversion_due", "dataset_completed"})
+from scientistcloud.errors import ConversionError, DuplicateUuid
 
 HELD_BACK_SECONDS = 1.0
 """How often a service looks whether a user is below the limit again."""
@@ -123,19 +113,7 @@ class DatasetStore:
 
         Everything works without them, only slower.
         """
-        missing = []
-        for name, keys in INDEXES.items():
-            try:
-                with self._collection.guard(bounded=False) as collection:
-                    collection.create_index(keys, name=name, sparse=name in SPARSE)
-            except OperationFailure:
-                # An index of the same keys or name exists with other options.
-                missing.append(name)
-            except DatabaseUnavailable as error:
-                if not is_refused(error.__cause__):
-                    raise
-                missing.append(name)
-        return missing
+        return ensure_indexes(self._collection)
 
     def claim(self) -> Claim | None:
         """The next due document, now ``converting`` and ours; None if there is none.
@@ -166,6 +144,7 @@ class DatasetStore:
             after=False,
         )
         if before is None:
+            look_after(self._collection, claim)
             return False
         if before.get("updated_at") == before["conversion"]["lease"].get("written_at"):
             return True
@@ -287,7 +266,10 @@ class DatasetStore:
         # The same call may have been carried out before, and only its answer been lost.
         entry = {"token": claim.token, "outcome": outcome}
         written = {"_id": claim.id, "conversion.history": {"$elemMatch": entry}}
-        return self._collection.find_one(written, {"_id": 1}) is not None
+        if self._collection.find_one(written, {"_id": 1}) is not None:
+            return True
+        look_after(self._collection, claim)
+        return False
 
     def _change(self, uuid: str, status: Any, update: list[expression.Stage]) -> bool:
         found = self._collection.find({"uuid": {"$eq": uuid}, "status": status}, {"_id": 1})

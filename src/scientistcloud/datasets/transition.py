@@ -29,6 +29,16 @@ SETTLED = ("conversion.lease", "conversion.waiting", "conversion.queued_at", "co
 """What no document keeps that is neither queued nor converting."""
 
 
+CONTESTED: Stage = {
+    "$cond": [
+        {"$eq": ["$updated_at", "$conversion.lease.written_at"]},
+        "$conversion.contested",
+        whole({"at": NOW, "how": "written", "status": "$status"}),
+    ]
+}
+"""What is noted of other programs that wrote to a dataset while we hold it."""
+
+
 def claiming(token: str, owner: str, request_id: str, lease_seconds: float) -> list[Stage]:
     """``conversion queued`` -> ``converting``; `request_id` is for a new request."""
 
@@ -68,6 +78,7 @@ def claiming(token: str, owner: str, request_id: str, lease_seconds: float) -> l
                 "conversion_last_error": old("$conversion_last_error"),
                 "conversion_retry_count": kept("attempts"),
                 "conversion.error": old("$conversion.error"),
+                "conversion.contested": old("$conversion.contested"),
                 "conversion.attempts": kept("attempts"),
                 "conversion.lost": kept("lost"),
                 "conversion.delays": kept("delays"),
@@ -89,6 +100,7 @@ def renewing(
     """Prolong the lease; show progress (percent, message) and what is being made."""
     changes: Stage = {
         "updated_at": NOW,
+        "conversion.contested": CONTESTED,
         "conversion.lease.expires_at": in_seconds(lease_seconds),
         "conversion.lease.written_at": NOW,
     }
@@ -104,6 +116,7 @@ def renewing(
 def completing(claim: Claim, summary: PortalSummary) -> list[Stage]:
     changes: Stage = {
         "completed_at": NOW,
+        "conversion.contested": CONTESTED,
         "progress": 100,
         "status_message": literal(summary.message),
         "conversion.result": literal(dict(summary.result)),
@@ -139,6 +152,22 @@ def retrying(
         "conversion.history": history(claim, "lost" if lost else "retry", error),
     }
     return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": "conversion.lease"}]
+
+
+def taking_back(claim: Claim, error: ConversionError) -> list[Stage]:
+    """`retrying` at once of a claim whose record was overwritten: its request goes on."""
+    former = whole({"id": literal(claim.request_id), "at": NOW})
+    request: Stage = {"$set": {"conversion.request": former}}
+    again = retrying(claim, error, 0.0, counted=False, lost=True)
+    return [RESET_CONVERSION, request, *again, *stamping()]
+
+
+def contesting(how: str) -> list[Stage]:
+    """Note that another program did something to a dataset that was ours; the lease goes."""
+    return [
+        {"$set": {"conversion.contested": whole({"at": NOW, "how": how, "status": "$status"})}},
+        {"$unset": "conversion.lease"},
+    ]
 
 
 def releasing(claim: Claim) -> list[Stage]:

@@ -1,0 +1,117 @@
+"""What a service does that finds its claim lost: it mends a damaged record, and tells of others.
+
+Usually nothing: the dataset was rescued, cancelled, queued again or deleted, and is in good hands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from scientistcloud.datasets import transition
+from scientistcloud.datasets.collection import Document, GuardedCollection
+from scientistcloud.datasets.document import Claim, DatasetStatus
+from scientistcloud.datasets.expression import Stage
+from scientistcloud.datasets.order import EPOCH
+from scientistcloud.datasets.retry import Fail, decide
+from scientistcloud.errors import HostLost
+
+CONVERTING = DatasetStatus.CONVERTING.value
+OURS_TO_LEAVE = frozenset({DatasetStatus.QUEUED, DatasetStatus.CONVERTING, DatasetStatus.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A dataset that another program changed while it was ours.
+
+    Attributes
+    ----------
+    how : str
+        ``written`` (changed while we held it), ``ended`` (its status, instead of us), ``claimed``
+        (after we had converted it, without a new request).
+    status : str or None
+        What its status was after that.
+    at : datetime or None
+    """
+
+    uuid: str
+    how: str
+    status: str | None
+    at: datetime | None
+
+
+def contested(collection: GuardedCollection, limit: int) -> tuple[int, list[Contest]]:
+    """How many such datasets there are, and the last ones, newest first."""
+    query = {"conversion.contested.at": {"$gte": EPOCH}}
+    with collection.guard() as raw:
+        number = raw.count_documents(query)
+    fields = {"uuid": 1, "conversion.contested": 1}
+    order = [("conversion.contested.at", -1)]
+    found = collection.find(query, fields, sort=order, limit=limit)
+    return number, [_contest(each) for each in found]
+
+
+def _contest(document: Document) -> Contest:
+    facts = document["conversion"]["contested"]
+    facts = facts if isinstance(facts, Mapping) else {}
+    status, at = facts.get("status"), facts.get("at")
+    return Contest(
+        str(document.get("uuid")),
+        str(facts.get("how")),
+        status if isinstance(status, str) else None,
+        at if isinstance(at, datetime) else None,
+    )
+
+
+def look_after(collection: GuardedCollection, claim: Claim) -> None:
+    """Put the dataset back into the queue if the record of the claim was damaged.
+
+    Where another program ended the conversion instead of its owner, that is noted for ``doctor``.
+    Both are one conditional update of exactly what was seen.
+    """
+    found = collection.find_one({"_id": claim.id}, {"status": 1, "conversion": 1})
+    if found is None or "conversion" not in found:
+        return
+    status, conversion = found.get("status"), found["conversion"]
+    if status == CONVERTING and is_damaged(conversion, claim):
+        seen = {"conversion": {"$eq": conversion, "$exists": True}}
+        query = {"_id": claim.id, "status": CONVERTING, **seen}
+        collection.update_id(query, _taking_back(claim))
+    elif isinstance(status, str) and status not in OURS_TO_LEAVE:
+        token = {"conversion.lease.token": claim.token}
+        query = {"_id": claim.id, "status": {"$eq": status}, **token}
+        collection.update_id(query, transition.contesting("ended"))
+
+
+def is_damaged(conversion: Any, claim: Claim) -> bool:
+    """Whether `conversion` is what no program of ours, and no older service, can have left.
+
+    An older service changes the status and leaves `conversion` alone. So one without a lease is
+    damaged only if it has lost the request too.
+    """
+    if not isinstance(conversion, Mapping):
+        return True
+    request = conversion.get("request")
+    known = request.get("id") if isinstance(request, Mapping) else None
+    if isinstance(known, str) and known != claim.request_id:
+        return False
+    if "lease" not in conversion:
+        return not isinstance(known, str)
+    lease = conversion["lease"]
+    return not (
+        isinstance(lease, Mapping)
+        and isinstance(lease.get("token"), str)
+        and isinstance(lease.get("expires_at"), datetime)
+    )
+
+
+def _taking_back(claim: Claim) -> list[Stage]:
+    error = HostLost("Another program overwrote the record of the claim.")
+    decision = decide(
+        error, attempt=claim.attempt, lost=claim.lost, max_attempts=1, retry_delay_seconds=0
+    )
+    if isinstance(decision, Fail):
+        return transition.failing(claim, error, counted=False)
+    return transition.taking_back(claim, error)
