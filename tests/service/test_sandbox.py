@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import platform
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from scientistcloud.service import seccomp
 
 CONFINED = """
 import ctypes, sys
@@ -77,3 +81,102 @@ def test_nobody_can_be_connected_to(tmp_path: Path) -> None:
         )
     assert done.returncode == 1
     assert "PermissionError" in done.stderr
+
+
+REFUSED = """
+from scientistcloud.service.seccomp import refuse_calls
+if not refuse_calls():
+    sys.exit(77)
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import socket; socket.socket()",
+        "import socket; socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)",
+        "import socket; socket.socket(socket.AF_UNIX)",
+        "import os; os.fork()",
+        "import os; os.posix_spawn('/bin/true', ['true'], {})",
+        "import os; os.execv('/bin/true', ['true'])",
+        "import os; os.pidfd_open(os.getppid())",
+        "import os; os.kill(os.getppid(), 0)",
+        "import os; open(f'/proc/{os.getppid()}/environ')",
+        "import os; open(f'/proc/{os.getppid()}/mem', 'rb').read(1)",
+        "import os; os.mknod(sys.argv[2] + '/null', 0o20666, os.makedev(1, 3))",
+        "import os; os.mkfifo(sys.argv[2] + '/pipe')",
+        "import os; os.symlink('/etc/passwd', sys.argv[2] + '/passwd')",
+        "open('/proc/1/cmdline')",
+    ],
+)
+def test_calls_that_no_conversion_makes_are_refused(tmp_path: Path, code: str) -> None:
+    done = confined(tmp_path, REFUSED + code)
+    assert done.returncode == 1
+    assert "PermissionError" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("call", ["ptrace", "io_uring_setup", "unshare", "bpf", "process_vm_readv"])
+def test_calls_past_the_library_are_refused(tmp_path: Path, call: str) -> None:
+    number = seccomp.REFUSED[call][platform.machine() == "aarch64"]
+    code = (
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        f"print(libc.syscall({number}, *[ctypes.c_long(0)] * 6), ctypes.get_errno())"
+    )
+    assert confined(tmp_path, REFUSED + code).stdout == f"-1 {errno.EPERM}\n"
+
+
+def test_threads_and_what_is_open_go_on_working(tmp_path: Path) -> None:
+    code = (
+        "import threading, os\n"
+        "def work():\n"
+        "    (Path(sys.argv[2]) / 'new').write_text('by a thread')\n"
+        "thread = threading.Thread(target=work); thread.start(); thread.join()\n"
+        "os.kill(os.getpid(), 0)\n"
+    )
+    done = confined(tmp_path, REFUSED + code)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "converted" / "new").read_text() == "by a thread"
+
+
+def test_confining_costs_less_than_a_millisecond(tmp_path: Path) -> None:
+    """Processor time of both together, the least of some: a child is started 30 times a second."""
+    code = (
+        "import os, time\n"
+        "def cost():\n"
+        "    begun = time.process_time()\n"
+        "    refuse_calls(); confine([Path(sys.argv[1])], [Path(sys.argv[2])])\n"
+        "    return time.process_time() - begun\n"
+        "def child():\n"
+        "    near, far = os.pipe()\n"
+        "    if os.fork() == 0:\n"
+        "        os.write(far, str(cost()).encode()); os._exit(0)\n"
+        "    os.wait(); return float(os.read(near, 100))\n"
+        "prepare(); print(min(child() for _ in range(20)))"
+    )
+    (tmp_path / "upload").mkdir()
+    start = CONFINED.partition("if not")[0] + REFUSED.partition("if not")[0]
+    start += "from scientistcloud.service.sandbox import prepare\n"
+    done = subprocess.run(
+        [sys.executable, "-c", start + code, str(tmp_path / "upload"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert float(done.stdout) < 0.001, done.stderr
+
+
+def test_where_the_service_was_started_is_out_of_reach(tmp_path: Path) -> None:
+    """``python -m`` puts that folder on the path of modules, be it the root of the disk."""
+    start, rule, end = CONFINED.partition("if not")
+    moved = f"import os; os.chdir({str(tmp_path)!r}); sys.path.insert(0, {str(tmp_path)!r})\n"
+    for name in ("upload", "converted"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").write_text("content")
+    done = subprocess.run(
+        [sys.executable, "-c", start + moved + rule + end + "open('file')", "upload", "converted"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode in (1, 77)
+    assert done.returncode == 77 or "PermissionError" in done.stderr, done.stderr

@@ -27,9 +27,10 @@ from scientistcloud.conversion.options import ConversionOptions, Progress
 from scientistcloud.conversion.publish import Publication, StagingLost, open_staging
 from scientistcloud.conversion.run import Request, convert
 from scientistcloud.errors import ConversionError, Stopped, UnexpectedError
+from scientistcloud.service import sandbox
 from scientistcloud.service.channel import Channel, ChannelClosed
 from scientistcloud.service.limits import Limits, exceeded
-from scientistcloud.service.sandbox import confine
+from scientistcloud.service.seccomp import refuse_calls
 
 _REPORT_SECONDS = 0.2
 _SHOWN_BYTES = 64 << 10
@@ -38,6 +39,7 @@ _SHOWN_CHARACTERS = 2000
 
 def rehearse() -> None:
     """Convert something tiny, so that forked children find everything imported and set up."""
+    sandbox.prepare()
     import numpy as np
     import tifffile
 
@@ -119,7 +121,8 @@ def _shut_in(source: Path, publication: Publication) -> None:
     for folder in shared:
         folder.mkdir(exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(publication.scratch)
-    confine([source], [publication.staging, publication.target, *shared])
+    sandbox.confine([source], [publication.staging, publication.target, *shared])
+    refuse_calls()
 
 
 def shortened(told: dict[str, Any]) -> dict[str, Any]:

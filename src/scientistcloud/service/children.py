@@ -17,12 +17,12 @@ from typing import Any
 import structlog
 
 from scientistcloud.service.channel import Channel, ChannelClosed, Message
+from scientistcloud.service.environment import without_secrets
 
 log = structlog.get_logger(__name__)
 
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
-_SECRET_VARIABLES = ("MONGO_URL", "SECRET_KEY")
 
 
 class WarmProcessFailed(Exception):
@@ -93,7 +93,7 @@ class WarmProcess:
         if self._process is not None and self._process.poll() is None and self._channel is not None:
             return self._process.pid
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {k: v for k, v in os.environ.items() if k not in _SECRET_VARIABLES}
+        environment = without_secrets(os.environ)
         with far:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "scientistcloud.service.warm", str(far.fileno())],

@@ -27,18 +27,22 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import Any
 
 FOLDER = os.environ.get("SC_FAILPOINTS", "")
-ARMED, HITS, STEPS = (os.path.join(FOLDER, name) for name in ("armed", "hits", "steps"))
+ARMED, HITS, STEPS, WANTED = (
+    os.path.join(FOLDER, name) for name in ("armed", "hits", "steps", "wanted")
+)
 
 _IDENTITY = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 _SHORTER = (
     (re.compile(rf".*/\.staging/(?P<uuid>{_IDENTITY})\.[0-9a-f]{{32}}"), "STAGING"),
     (re.compile(r".*/\.staging/\.revoked\.[^/]+"), "REVOKED"),
     (re.compile(rf".*/\.staging/\.retired/(?P<uuid>{_IDENTITY})"), "RETIRED"),
+    (re.compile(rf".*/\.staging/\.partial/(?P<uuid>{_IDENTITY})"), "PARTIAL"),
     (re.compile(rf".*/converted/(?P<uuid>{_IDENTITY})"), "TARGET"),
     (re.compile(r"/[0-9a-f]{16}\b"), "/GENERATION"),
     (re.compile(r"[0-9a-f]{4}\.bin"), "BLOCKS.bin"),
@@ -98,16 +102,49 @@ def _reach_armed(path: str, step: str, when: str, dataset: str) -> None:
 
 
 def _hit(armed: dict[str, str], dataset: str) -> None:
-    family = _family()
-    number = signal.Signals[armed["signal"]]
-    chosen = {"self": [os.getpid()], "service": family[:1], "warm": family[1:2], "group": family}
+    if _role() == "child" and armed["target"] != "self":
+        _ask_the_service(armed, dataset)
+    else:
+        _strike(armed, dataset, os.getpid())
+    if armed["target"] == "group" or (armed["signal"] == "SIGSTOP" and armed["target"] == "self"):
+        time.sleep(0.3)  # being hit takes a moment, and nothing more is to happen before it
+
+
+def _strike(armed: dict[str, str], dataset: str, reached_by: int) -> None:
+    family = _family() if armed["target"] != "self" else []
+    chosen = {"self": [reached_by], "service": family[:1], "warm": family[1:2], "group": family}
     pids = chosen[armed["target"]]
-    _append(HITS, armed | {"dataset": dataset, "pid": os.getpid(), "pids": pids})
+    _append(HITS, armed | {"dataset": dataset, "pid": reached_by, "pids": pids})
     for pid in sorted(pids, key=lambda pid: pid == os.getpid()):  # ourselves last
         with suppress(ProcessLookupError):
-            os.kill(pid, number)
-    if number == signal.SIGSTOP and os.getpid() in pids:
-        time.sleep(0.3)  # being stopped takes a moment, and nothing more is to happen before it
+            os.kill(pid, signal.Signals[armed["signal"]])
+
+
+def _ask_the_service(armed: dict[str, str], dataset: str) -> None:
+    """A confined child sees and signals nobody: its service does it while it waits."""
+    request = f"{WANTED}.{os.getpid()}.{os.getppid()}"
+    with open(f"{request}.new", "w", encoding="utf-8") as file:
+        json.dump([armed, dataset], file)
+    _real_rename(f"{request}.new", request)
+    deadline = time.monotonic() + 20.0
+    while os.path.exists(request) and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def _serve_children() -> None:
+    """In the service: strike where its children ask for it."""
+    while True:
+        time.sleep(0.005)
+        with suppress(OSError):
+            for name in os.listdir(FOLDER):
+                kind, _, pids = name.partition(".")
+                child, _, warm = pids.partition(".")
+                if kind == "wanted" and warm.isdigit() and int(warm) in _children(os.getpid()):
+                    path = os.path.join(FOLDER, name)
+                    with open(path, encoding="utf-8") as file:
+                        armed, dataset = json.load(file)
+                    _real_rename(path, f"{path}.taken")  # the child goes on, if it may
+                    _strike(armed, dataset, int(child))
 
 
 def _family() -> list[int]:
@@ -226,6 +263,7 @@ def install() -> None:
     _wrap_fsync()
     if _role() == "service":
         _wrap_updates()
+        threading.Thread(target=_serve_children, name="failpoints", daemon=True).start()
 
 
 if FOLDER and _role():
