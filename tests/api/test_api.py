@@ -207,6 +207,36 @@ def test_each_status_change_is_one_line(api: Api, database: Database[dict[str, A
     assert sum("seen\\nhere is" in line for line in api.lines()) == 3
 
 
+def test_a_status_line_tells_which_attempt(
+    tmp_path: Path, mongo_url: str, database: Database[dict[str, Any]]
+) -> None:
+    variables = {"MONGO_URL": mongo_url, "DB_NAME": database.name, "LOG_FORMAT": "json"}
+    with _serving(tmp_path, **variables) as api:
+        _wait(_found(api, "watching the statuses"), "the watch")
+        lease = {"token": "0123456789abcdef"}
+        _insert(database, uuid="a", status="converting", conversion={"attempts": 1, "lease": lease})
+        _insert(database, uuid="b", status="done", user="who@example.org", conversion="garbage")
+        _wait(_found(api, "dataset b is done"), "the lines")
+        told = [json.loads(line) for line in api.lines() if '"dataset"' in line]
+    keys = [(line["dataset"], line["attempt"], line["token"]) for line in told]
+    assert keys == [("a", 2, "01234567"), ("b", 0, "")]
+    assert "example.org" not in api.log.read_text()
+
+
+def test_metrics_count_requests_by_route(api: Api) -> None:
+    api.http.get("/api/v1/datasets/absent/status")
+    api.http.get("/api/v1/datasets/other/status")
+    api.http.get("/made/up")
+    text = api.http.get("/metrics").text
+    route = 'route="/api/v1/datasets/{identifier}/status"'
+    counted = [line for line in text.splitlines() if "requests_total" in line and route in line]
+    assert any('code="404"' in line and float(line.split()[-1]) >= 2 for line in counted)
+    assert "absent" not in text
+    assert "made" not in text
+    assert "scientistcloud_api_database_up 1.0" in text
+    assert "process_resident_memory_bytes" in text
+
+
 def test_status_changes_are_seen_without_a_replica_set(tmp_path: Path, standalone_url: str) -> None:
     client = connect(standalone_url)
     name = f"api_{os.getpid()}"

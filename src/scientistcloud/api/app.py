@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from scientistcloud import __version__
 from scientistcloud.api import health, statuses
 from scientistcloud.api.link import DatabaseLink
+from scientistcloud.api.metrics import ApiMetrics, MeasuredApp, answer_metrics
 from scientistcloud.datasets.statuses import StatusChange, StatusWatch
 from scientistcloud.errors import DatabaseUnavailable
 from scientistcloud.settings import Settings
@@ -42,6 +43,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="scientistcloud", version=__version__, lifespan=lifespan)
     app.state.link = link
+    app.state.metrics = ApiMetrics(link.problem)
+    app.add_middleware(MeasuredApp, metrics=app.state.metrics)
+    app.add_route("/metrics", answer_metrics, include_in_schema=False)
     app.include_router(health.router)
     app.include_router(statuses.router)
     app.add_exception_handler(HTTPException, _refusal)
@@ -71,7 +75,8 @@ def _log_change(change: StatusChange) -> None:
     )
     if change.former is not None:
         text += f", was {_printable(change.former)}"
-    log.info(text)
+    name = _printable(change.uuid)
+    log.info(text, dataset=name, attempt=change.attempt, token=change.token)
 
 
 def _log_outage(error: DatabaseUnavailable) -> None:

@@ -21,16 +21,23 @@ _POLL_SECONDS = 1.0
 # Not a replica set, or not allowed to watch.
 _NO_STREAM_CODES = frozenset({13, 40573})
 _REMEMBERED = 10_000
-_FIELDS = {"uuid": 1, "status": 1}
+_FIELDS = {"uuid": 1, "status": 1, "conversion.attempts": 1, "conversion.lease.token": 1}
+_TOKEN_PREFIX = 8
 
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:
-    """A dataset's new status; `former` is None where it was not seen before."""
+    """A dataset's new status; `former` is None where it was not seen before.
+
+    `attempt` and `token` (of which so much is kept as tells attempts apart) are those of the claim
+    that holds it, 0 and empty without one.
+    """
 
     uuid: Any
     status: Any
     former: Any = None
+    attempt: int = 0
+    token: str = ""
 
 
 class StatusWatch:
@@ -112,4 +119,16 @@ class StatusWatch:
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         if status != former:
-            self._seen(StatusChange(document.get("uuid"), status, former))
+            self._seen(StatusChange(document.get("uuid"), status, former, *_claim_of(document)))
+
+
+def _claim_of(document: Document) -> tuple[int, str]:
+    """Number and token of the attempt that holds a document, whatever that holds instead."""
+    conversion = document.get("conversion")
+    facts = conversion if isinstance(conversion, dict) else {}
+    lease, attempts = facts.get("lease"), facts.get("attempts")
+    token = lease.get("token") if isinstance(lease, dict) else None
+    if not isinstance(token, str):
+        return 0, ""
+    before = attempts if isinstance(attempts, int) and not isinstance(attempts, bool) else 0
+    return before + 1, token[:_TOKEN_PREFIX]
