@@ -12,6 +12,7 @@ from typing import Any
 
 from scientistcloud.conversion import record
 from scientistcloud.conversion.adopt import adopt
+from scientistcloud.conversion.cause import raise_cause
 from scientistcloud.conversion.generations import LOG, METADATA
 from scientistcloud.conversion.inspect import open_source
 from scientistcloud.conversion.journal import Journal, key_of
@@ -29,8 +30,8 @@ from scientistcloud.conversion.record import ConversionLog, InputFile
 from scientistcloud.conversion.result import ConversionResult, Meter, Usage, describe_outputs
 from scientistcloud.conversion.verify import verify_dataset
 from scientistcloud.errors import (
+    ConversionError,
     OutOfSpace,
-    PermanentError,
     SourceChanged,
     Stopped,
     VerificationFailed,
@@ -138,14 +139,11 @@ class _Conversion:
                 return adopted
         try:
             result = self._convert(listing, fingerprint, request)
-        except OutOfSpace:
-            # What is kept of this one may be what all others lack.
-            self._journal.discard()
-            raise
-        except PermanentError as error:
-            # A failed verification too: the copy read one version, the comparison another.
-            if scan(self._root).fingerprint() != fingerprint:
-                raise SourceChanged from error
+        except (ConversionError, OSError) as error:
+            raise_cause(error, self._publication, self._root, fingerprint)
+            if isinstance(error, OutOfSpace):
+                # What is kept of this one may be what all others lack.
+                self._journal.discard()
             raise
         self._publish()
         return result

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from scientistcloud.conversion.checkpoint import Checkpoint
 from scientistcloud.conversion.generations import BLOCKS
-from scientistcloud.conversion.publish import Publication
+from scientistcloud.conversion.publish import Publication, StagingLost
 from scientistcloud.errors import ConversionError, Stopped
 from scientistcloud.idx.block_store import FileState
 from scientistcloud.idx.manifest import MANIFEST_NAME
@@ -27,7 +27,7 @@ from scientistcloud.idx.storage import sync_folder
 SPILL = "spill"
 """Name of the scratch file that is kept beside the blocks while its field is copied."""
 
-_MOST_RESUMED = 2
+MOST_RESUMED = 2
 """So many attempts may begin at one checkpoint: perhaps it is what they die of."""
 
 _COPY_BYTES = 8 << 20
@@ -48,10 +48,18 @@ def take_over(
     Checkpoint or None
         The one to go on from, which is now at ``publication.checkpoint``; None where there is
         nothing of use, in which case this attempt's folders of blocks do not exist.
+
+    Raises
+    ------
+    StagingLost
+        What was found may be the work of a newer owner.
     """
     found = _best(publication, key)
     if found is None:
         return None
+    # After the look: before a newer owner keeps anything, it has taken our staging folder away.
+    if not publication.staging.is_dir():
+        raise StagingLost(f"{publication.staging} was taken away")
     former, checkpoint = found
     names = [dataset.name for dataset in checkpoint.datasets]
     try:
@@ -77,7 +85,7 @@ def _best(publication: Publication, key: str) -> tuple[Path, Checkpoint] | None:
     found: tuple[Path, Checkpoint] | None = None
     for path in _checkpoints(publication.checkpoint.parent):
         checkpoint = Checkpoint.load(path)
-        if checkpoint is None or checkpoint.key != key or checkpoint.resumed >= _MOST_RESUMED:
+        if checkpoint is None or checkpoint.key != key or checkpoint.resumed >= MOST_RESUMED:
             continue
         names = [dataset.name for dataset in checkpoint.datasets]
         if not all((publication.target / n / BLOCKS / path.name).is_dir() for n in names):
