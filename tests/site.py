@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -144,6 +145,13 @@ def until(
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {why()}"
         time.sleep(pause_seconds)
+
+
+def free_port() -> int:
+    """A port of this host that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def processes_of(service: subprocess.Popen[bytes]) -> list[psutil.Process]:

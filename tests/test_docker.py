@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -14,11 +15,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from pymongo.database import Database
 
 from scientistcloud.settings import VARIABLES
+from tests.site import Site, free_port, until
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKER = ROOT / "Docker"
@@ -85,6 +88,48 @@ def test_every_variable_reaches_both_containers(compose: dict[str, Any]) -> None
         # docker-compose writes a dollar sign as two.
         url = service["environment"]["MONGO_URL"].replace("$$", "$")
         assert url == "mongodb://u:p$x#y@h/?a=b"
+
+
+def test_containers_get_no_more_than_they_need(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert "no-new-privileges:true" in service["security_opt"]
+        assert [each.partition(":")[0] for each in service["tmpfs"]] == ["/tmp"]
+        assert "privileged" not in service
+        assert "user" not in service  # www-data, as the image says
+
+
+def _ask_health(site: Site, port: int) -> subprocess.CompletedProcess[str]:
+    search = os.pathsep.join(map(str, [ROOT / "src", ROOT / "SCLib_JobProcessing"]))
+    return subprocess.run(
+        [sys.executable, str(DOCKER / "healthcheck.py"), "background-service"],
+        env=site.environment(METRICS_PORT=str(port), PYTHONPATH=search),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_health_check_asks_the_service(site: Site) -> None:
+    port = free_port()
+    service = site.start(METRICS_PORT=str(port))
+    url = f"http://127.0.0.1:{port}/healthz"
+    until(lambda: _answers(url), 30, site.logs)
+    well = _ask_health(site, port)
+    assert (well.returncode, well.stderr) == (0, "")
+    service.terminate()
+    service.wait(20)
+    ill = _ask_health(site, port)
+    assert ill.returncode == 1
+    assert "has not reported itself" in ill.stderr or "no process" in ill.stderr
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url).status_code == 200
+    return False
 
 
 def test_the_template_names_every_variable_with_its_default() -> None:
