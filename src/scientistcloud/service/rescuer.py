@@ -89,4 +89,5 @@ class Rescuer:
         closed = close_abandoned(staging_root, converted, grace_seconds, held)
         dropped = drop_partial(staging_root, converted, self._around.store.wanted)
         for name in (*closed, *dropped):
-            log.info(f"Removed what an attempt on dataset {name} had left", dataset=name)
+            text = f"Removed what an attempt on dataset {name} had left"
+            log.info(text, dataset=name, attempt=0, token="")  # several attempts, perhaps
