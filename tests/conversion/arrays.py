@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import pytest
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from scientistcloud.conversion import bricks, field_plan, plan
 from scientistcloud.conversion.copy import copy_dataset
 from scientistcloud.conversion.options import ConversionOptions
 from scientistcloud.conversion.plan import ConversionPlan, plan_conversion
 from scientistcloud.grid import Box, Shape
+from scientistcloud.idx import layout
 from scientistcloud.idx.writer import IdxWriter, Written
 from scientistcloud.readers.base import Concurrency, DatasetSpec, FieldSpec, SourceSpec
 
@@ -99,15 +103,15 @@ def convert(
     source: ArraySource, folder: Path, *, base_bytes: int = 0, **options: Any
 ) -> tuple[Written, list[int]]:
     """Convert into `folder`/visus.idx; the plan's memory, and the progress that was reported."""
-    plan = plan_of(source, base_bytes=base_bytes, **options).datasets[0]
+    planned = plan_of(source, base_bytes=base_bytes, **options).datasets[0]
     done: list[int] = []
     scratch, blocks = folder / "scratch", folder / "visus"
     scratch.mkdir()
     blocks.mkdir()
-    with IdxWriter(plan.layout, folder / "visus.idx", blocks, "./visus") as writer:
+    with IdxWriter(planned.layout, folder / "visus.idx", blocks, "./visus") as writer:
         copy_dataset(
             source,
-            plan,
+            planned,
             writer,
             scratch=scratch,
             threads=options.get("threads", 2),
@@ -116,8 +120,21 @@ def convert(
         )
         written = writer.finish()
     assert list(scratch.iterdir()) == []
-    assert sum(done) == plan.total_bytes
+    assert sum(done) == planned.total_bytes
     return written, done
+
+
+def shrink(patch: pytest.MonkeyPatch, draw: Callable[[Any], Any]) -> None:
+    """Blocks of 64 samples and little memory, so that small arrays go through many stages."""
+    patch.setattr(layout, "BITS_PER_BLOCK", 6)
+    patch.setattr(layout, "ARCO_BYTES", 4096)
+    patch.setattr(layout, "MIN_BLOCKS_PER_FILE", draw(st.sampled_from([1, 8, 64])))
+    patch.setattr(layout, "FILE_BYTES", 1)
+    patch.setattr(plan, "MIN_BUDGET_BYTES", draw(st.sampled_from([8_000, 30_000, 8 * MEGABYTE])))
+    patch.setattr(field_plan, "FILL_BYTES", 5000)
+    patch.setattr(bricks, "SMALL_BYTES", 0)
+    patch.setattr(bricks, "MODEST_BYTES", draw(st.sampled_from([0, 20_000, 100_000])))
+    patch.setattr(bricks, "PIECE_BYTES", draw(st.sampled_from([1, 1000, MEGABYTE])))
 
 
 def noise(shape: Iterable[int], dtype: Any, seed: int = 0) -> NDArray[Any]:

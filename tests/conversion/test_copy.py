@@ -14,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scientistcloud.conversion import bricks, field_plan, plan
+from scientistcloud.conversion import plan
 from scientistcloud.conversion.copy import copy_dataset
 from scientistcloud.errors import CorruptSource, ResourceLimit, Stopped
 from scientistcloud.grid import Box, Shape
-from scientistcloud.idx import layout
 from scientistcloud.idx.writer import IdxWriter
 from scientistcloud.readers.base import Concurrency, FieldSpec
 from tests.conversion.arrays import (
@@ -29,6 +28,7 @@ from tests.conversion.arrays import (
     plan_of,
     read_visus,
     same_bits,
+    shrink,
 )
 
 MB = 1 << 20
@@ -76,15 +76,7 @@ def test_openvisus_reads_what_the_source_holds(
     }
     folder = tmp_path_factory.mktemp("copy")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "BITS_PER_BLOCK", 6)
-        patch.setattr(layout, "ARCO_BYTES", 4096)
-        patch.setattr(layout, "MIN_BLOCKS_PER_FILE", draw(st.sampled_from([1, 8, 64])))
-        patch.setattr(layout, "FILE_BYTES", 1)
-        patch.setattr(plan, "MIN_BUDGET_BYTES", draw(st.sampled_from([8_000, 30_000, 8 * MB])))
-        patch.setattr(field_plan, "FILL_BYTES", 5000)
-        patch.setattr(bricks, "SMALL_BYTES", 0)
-        patch.setattr(bricks, "MODEST_BYTES", draw(st.sampled_from([0, 20_000, 100_000])))
-        patch.setattr(bricks, "PIECE_BYTES", draw(st.sampled_from([1, 1000, MB])))
+        shrink(patch, draw)
         limits = {"base_bytes": 96 * MB, "memory_limit_bytes": 96 * MB}
         try:
             plan_of(source, **limits, **options)

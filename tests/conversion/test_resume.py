@@ -22,20 +22,33 @@ import numpy as np
 import OpenVisus as ov  # noqa: N813
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from scientistcloud.conversion import journal, plan
+from scientistcloud.conversion import journal, plan, takeover
 from scientistcloud.conversion.checkpoint import Checkpoint
+from scientistcloud.conversion.copy import copy_dataset
 from scientistcloud.conversion.leftovers import drop_partial, finish_revoked
 from scientistcloud.conversion.options import Codec, ConversionOptions, Progress
 from scientistcloud.conversion.publish import Publication, close_staging, open_staging, publish_log
 from scientistcloud.conversion.run import convert
-from scientistcloud.errors import OutOfSpace, Stopped
+from scientistcloud.errors import OutOfSpace, ResourceLimit, Stopped
+from scientistcloud.grid import Box
 from scientistcloud.idx.block_store import FileState
 from scientistcloud.idx.check import verify_path
 from scientistcloud.idx.manifest import MANIFEST_NAME
+from scientistcloud.idx.writer import IdxWriter
+from tests.conversion.arrays import ArraySource, noise, open_visus, read_visus, same_bits, shrink
 
 SHAPE = (70, 210, 330)
 UUID = "a-dataset"
+LENGTHS = st.integers(20, 70)
+SHAPES = st.one_of(
+    st.tuples(LENGTHS, LENGTHS, LENGTHS),
+    st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    st.tuples(st.integers(1, 20_000)),
+)
+FIELDS = st.tuples(st.sampled_from(["u1", "i2", "f4", "f8"]), st.sampled_from([(), (), (3,)]))
 
 
 class StopAfter:
@@ -158,6 +171,85 @@ def test_goes_on_from_wherever_it_was(root: Path, threads: int, seed: int) -> No
     counts = [rolls.randrange(20, 200) for _ in range(4)]
     assert interrupted(root, counts, threads=threads) >= 2
     check(root, samples)
+
+
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_goes_on_whatever_the_shape_and_the_bricks(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Many small bricks in many stages, stopped at any of them, with other threads each time."""
+    draw = data.draw
+    shape = draw(SHAPES)
+    steps = draw(st.integers(1, 2))
+    arrays = [
+        noise((steps, *shape, *tail), dtype, i)
+        for i, (dtype, tail) in enumerate(draw(st.lists(FIELDS, min_size=1, max_size=2)))
+    ]
+    for array in arrays:
+        array[:, : array.shape[1] // 3] = 0
+    chunks = tuple(draw(st.sampled_from([1, min(16, n), n])) for n in shape)
+    source = ArraySource(shape, arrays, chunks)
+    root = tmp_path_factory.mktemp("resume")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "COST_SHARE", float("inf"))
+        patch.setattr(takeover, "MOST_RESUMED", 1 << 30)
+        shrink(patch, draw)
+        try:
+            plan.plan_conversion(source.spec, ConversionOptions(96 << 20, 1), base_bytes=96 << 20)
+        except ResourceLimit:
+            patch.setattr(plan, "MIN_BUDGET_BYTES", 8 << 20)
+        for count in draw(st.lists(st.integers(1, 400), max_size=6)):
+            with suppress(Stopped):
+                copied(root, source, StopAfter(count), draw(st.integers(1, 3)))
+        owner = copied(root, source, lambda: False, 2)
+    header = owner.target / "visus.idx"
+    owner.staged_header("").replace(header)
+    assert list(verify_path(header)) == []
+    dataset = open_visus(header)
+    for name, array in zip(dataset.getFields(), arrays, strict=True):
+        for timestep, samples in enumerate(array):
+            got = read_visus(dataset, name, timestep, Box.of_shape(shape))
+            assert same_bits(got, samples)
+
+
+def copied(root: Path, source: Any, stop: Callable[[], bool], threads: int) -> Publication:
+    """One attempt that copies and finishes, without publishing."""
+    owner = publication(root)
+    limits = ConversionOptions(96 << 20, threads)
+    planned = plan.plan_conversion(source.spec, limits, base_bytes=96 << 20)
+    open_staging(owner)
+    kept = journal.Journal(owner, 0.0)
+    kept.begin(journal.key_of(planned, limits, "a fingerprint"), stop)
+    done = kept.done_bytes
+
+    def progress(size: int) -> None:
+        nonlocal done
+        done += size
+
+    state = kept.state("")
+    if state is None:
+        owner.blocks("").mkdir(parents=True)
+    with IdxWriter(
+        planned.datasets[0].layout,
+        owner.staged_header(""),
+        owner.blocks(""),
+        f"./visus/{owner.generation}",
+        resume=state.writer if state else None,
+    ) as writer:
+        copy_dataset(
+            source,
+            planned.datasets[0],
+            writer,
+            scratch=owner.scratch,
+            threads=threads,
+            progress=progress,
+            stop=stop,
+            keeps=kept.keeper("", writer, lambda: done),
+        )
+        writer.finish()
+    assert done == planned.total_bytes
+    return owner
 
 
 def test_goes_on_from_any_field_and_timestep(root: Path, monkeypatch: Any) -> None:
