@@ -81,6 +81,8 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path) -> None:
         (ships.converted / ".staging" / f"chaos-3.{'0' * 32}").mkdir()
         checkpoint = Path(".partial", "chaos-3", "0" * 16)
         (ships.converted / ".staging" / checkpoint).mkdir(parents=True)
+        forgotten = ships.hosts[0].scratch / "forgotten"
+        forgotten.touch()
         failure = {"outcome": "failed", "code": "VerificationFailed"}
         ships.note(uuid="chaos-3", token="3" * 32, request="blamed", **failure)
         for token in ("1" * 32, "2" * 32):
@@ -91,6 +93,7 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path) -> None:
     assert "chaos-2: done, and cannot be opened" in wrong
     assert f"left in the staging folder: chaos-3.{'0' * 32}" in wrong
     assert f"left in the staging folder: {checkpoint}" in wrong
+    assert f"left in the scratch folder of a host: {forgotten}" in wrong
     assert "chaos-3: an attempt ended with VerificationFailed" in wrong
     assert "request twice was completed by 2 attempts" in wrong
 

@@ -87,4 +87,7 @@ def _expect_nothing_of(ships: Fleet, uuid: str) -> None:
 
 
 def _staged(ships: Fleet) -> set[str]:
-    return {each.name for each in (ships.converted / ".staging").iterdir()} - {".retired", ".partial"}
+    return {each.name for each in (ships.converted / ".staging").iterdir()} - {
+        ".retired",
+        ".partial",
+    }

@@ -43,6 +43,7 @@ def _check(fleet: Fleet, only: tuple[str, ...], all_done: bool) -> Verdict:
         command += ["--only", *only]
     else:
         pids = [str(host.process.pid) for host in fleet.hosts if host.process is not None]
+        command += ["--scratch", *(str(host.scratch) for host in fleet.hosts)]
         command += ["--failpoints", str(fleet.failpoints.folder), "--services", ",".join(pids)]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, timeout=CHECK_SECONDS, check=False

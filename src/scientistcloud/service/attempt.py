@@ -15,10 +15,12 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import shutil
 import tempfile
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,10 @@ from scientistcloud.service.limits import Limits, exceeded
 from scientistcloud.service.seccomp import refuse_calls
 
 _REPORT_SECONDS = 0.2
+_REHEARSAL = "scientistcloud-rehearsal-"
+_LONGEST_REHEARSAL_SECONDS = 120.0
+"""Longer than a service waits for its warm process."""
+
 _SHOWN_BYTES = 64 << 10
 _SHOWN_CHARACTERS = 2000
 
@@ -43,8 +49,9 @@ def rehearse() -> None:
     import numpy as np
     import tifffile
 
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(prefix=_REHEARSAL) as name:
         folder = Path(name)
+        _remove_former_rehearsals(folder)
         (folder / "upload").mkdir()
         for number in range(2):
             page = np.full((4, 4), number, np.uint16)
@@ -53,6 +60,15 @@ def rehearse() -> None:
         open_staging(publication)
         options = ConversionOptions(memory_limit_bytes=1 << 30, threads=1)
         convert(folder / "upload", publication, options, request=Request("rehearsal"))
+
+
+def _remove_former_rehearsals(own: Path) -> None:
+    """Remove what warm processes left that were killed in theirs."""
+    now = own.stat().st_mtime
+    for folder in own.parent.glob(f"{_REHEARSAL}*"):
+        with suppress(OSError):  # somebody else's, or being removed
+            if now - folder.stat().st_mtime > _LONGEST_REHEARSAL_SECONDS:
+                shutil.rmtree(folder)
 
 
 def run_attempt(order: dict[str, Any], channel: Channel) -> int:
