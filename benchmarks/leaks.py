@@ -87,7 +87,6 @@ class Run:
         self._service = made.start(TMPDIR=str(self._scratch[1]))
         until(lambda: len(processes_of(self._service)) == 2, 60)
         self._warm = processes_of(self._service)[1].pid
-        self._mongod = _mongod_of(made.root.parent)
         self._done: list[str] = []
         self.footprints: list[Footprint] = []
         self.seconds = 0.0
@@ -111,8 +110,12 @@ class Run:
     def cpu_seconds(self) -> dict[str, float]:
         """Processor time so far, by what it was used for."""
         warm, children = cpu_seconds(self._warm)
-        service, mongod = cpu_seconds(self._service.pid)[0], cpu_seconds(self._mongod)[0]
-        return {"service": service, "fork": warm, "children": children, "mongod": mongod}
+        return {
+            "service": cpu_seconds(self._service.pid)[0],
+            "fork": warm,
+            "children": children,
+            "mongod": cpu_seconds(_mongod_of(self._made.root.parent))[0],
+        }
 
     def wrong(self) -> list[str]:
         """Datasets that were not converted, or (looking at some) whose samples are not right."""
