@@ -154,8 +154,7 @@ def test_an_undisturbed_conversion_is_not_contested(
     database: Documents, store: DatasetStore
 ) -> None:
     claim = begun(database, store)
-    store.describe(claim, {"bytes": 1})
-    store.renew(claim, (1.0, "x"))
+    store.renew(claim, (1.0, "x"), {"bytes": 1})
     store.complete(claim, PortalSummary())
     store.rescue()
     assert "contested" not in found(database)["conversion"]
