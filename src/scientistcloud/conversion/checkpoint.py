@@ -10,7 +10,7 @@ import json
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,7 @@ class Checkpoint:
         ------
         OutOfSpace, StorageUnavailable
         """
-        content = {key: value for key, value in asdict(self).items() if key != "_samples_at"}
-        text = json.dumps(content).encode()
+        text = json.dumps(self._described()).encode()
         part = path.with_name(f"{path.name}.part")
         with writing():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,6 +163,14 @@ class Checkpoint:
             return None
         finally:
             os.close(fd)
+
+    def _described(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "done_bytes": self.done_bytes,
+            "datasets": [_described_dataset(each) for each in self.datasets],
+            "resumed": self.resumed,
+        }
 
     def _is_whole(self, fd: int) -> bool:
         place = self._samples_at
@@ -206,6 +213,20 @@ def _pieces(fd: int, place: int, size: int) -> Iterator[memoryview]:
         place += len(data)
 
 
+def _described_dataset(state: DatasetState) -> dict[str, Any]:
+    writer = state.writer
+    return {
+        "name": state.name,
+        "writer": {
+            "files": [astuple(each) for each in writer.files],
+            "limits": writer.limits,
+            "stored_bytes": writer.stored_bytes,
+        },
+        "copy": state.copy and asdict(state.copy),
+        "is_verified": state.is_verified,
+    }
+
+
 def _parsed(content: dict[str, Any], samples_at: int) -> Checkpoint:
     datasets = tuple(_parsed_dataset(each) for each in content.pop("datasets"))
     return Checkpoint(**content, datasets=datasets, _samples_at=samples_at)
@@ -215,7 +236,7 @@ def _parsed_dataset(content: dict[str, Any]) -> DatasetState:
     writer, copy = content.pop("writer"), content.pop("copy")
     if copy is not None:
         copy = CopyState(**copy | {"held": tuple(HeldBrick(**each) for each in copy["held"])})
-    files = tuple(FileState(**each) for each in writer["files"])
+    files = tuple(FileState(*each) for each in writer["files"])
     limits = tuple((tuple(low), tuple(high)) for low, high in writer["limits"])
     stored = WriterState(files, limits, writer["stored_bytes"])
     return DatasetState(**content, writer=stored, copy=copy)

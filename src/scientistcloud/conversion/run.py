@@ -166,10 +166,11 @@ class _Conversion:
             resumed = self._resume(plan, fingerprint, source)
             try:
                 self._make_all(making, plan)
-            except VerificationFailed:
+            except VerificationFailed as error:
+                raise_cause(error, self._publication, self._root, fingerprint)
                 if not resumed:
                     raise
-                self._begin_afresh()
+                self._begin_afresh(plan)
                 self._make_all(making, plan)
             inputs = self._inputs(listing)
             if scan(self._root).fingerprint() != fingerprint:
@@ -203,13 +204,13 @@ class _Conversion:
             self._log.write(f"Going on from the checkpoint of another attempt, at {share:.0%}.")
         return resumed
 
-    def _begin_afresh(self) -> None:
+    def _begin_afresh(self, plan: ConversionPlan) -> None:
         """What another attempt had stored is not what it should be: make all of it once more."""
         self._log.write("What another attempt had stored is damaged: beginning from the start.")
         self._journal.begin_afresh()
-        for made in self._made.values():
-            shutil.rmtree(made.place.blocks)
         self._made.clear()
+        for dataset in plan.datasets:
+            shutil.rmtree(self._publication.blocks(dataset.name), ignore_errors=True)
 
     def _make_all(self, making: Making, plan: ConversionPlan) -> None:
         carried = making.source.spec.carried

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from scientistcloud.conversion.checkpoint import Checkpoint
-from scientistcloud.conversion.generations import BLOCKS
 from scientistcloud.conversion.publish import Publication, StagingLost
 from scientistcloud.errors import ConversionError, Stopped
 from scientistcloud.idx.block_store import FileState
@@ -54,45 +53,49 @@ def take_over(
     StagingLost
         What was found may be the work of a newer owner.
     """
-    found = _best(publication, key)
-    if found is None:
-        return None
+    found = _usable(publication, key)
     # After the look: before a newer owner keeps anything, it has taken our staging folder away.
     if not publication.staging.is_dir():
         raise StagingLost(f"{publication.staging} was taken away")
-    former, checkpoint = found
-    names = [dataset.name for dataset in checkpoint.datasets]
-    try:
-        checkpoint = replace(checkpoint, resumed=checkpoint.resumed + 1)
-        checkpoint.save(publication.checkpoint, checkpoint.samples(former))
-        for dataset in checkpoint.datasets:
-            blocks = publication.blocks(dataset.name)
-            blocks.with_name(former.name).rename(blocks)
-            _own(blocks, dataset.writer.files, stop)
-    except (OSError, ConversionError):
-        for name in names:
-            shutil.rmtree(publication.blocks(name), ignore_errors=True)
-        publication.checkpoint.unlink(missing_ok=True)
-        return None
-    finally:
-        former.unlink(missing_ok=True)
-    # Where the samples begin depends on the text before them.
-    return Checkpoint.load(publication.checkpoint)
+    for former, checkpoint in found:
+        try:
+            _take(publication, former, checkpoint, stop)
+        except (OSError, ConversionError):
+            _leave(publication, checkpoint)
+        else:
+            # Where the samples begin depends on the text before them.
+            return Checkpoint.load(publication.checkpoint)
+        finally:
+            former.unlink(missing_ok=True)
+    return None
 
 
-def _best(publication: Publication, key: str) -> tuple[Path, Checkpoint] | None:
-    """The checkpoint of the key that came furthest, and where it is."""
-    found: tuple[Path, Checkpoint] | None = None
+def _usable(publication: Publication, key: str) -> list[tuple[Path, Checkpoint]]:
+    """The checkpoints of the key, and where they are; the one that came furthest first."""
+    found = []
     for path in _checkpoints(publication.checkpoint.parent):
         checkpoint = Checkpoint.load(path)
-        if checkpoint is None or checkpoint.key != key or checkpoint.resumed >= MOST_RESUMED:
-            continue
-        names = [dataset.name for dataset in checkpoint.datasets]
-        if not all((publication.target / n / BLOCKS / path.name).is_dir() for n in names):
-            continue
-        if found is None or checkpoint.done_bytes > found[1].done_bytes:
-            found = path, checkpoint
-    return found
+        if checkpoint and checkpoint.key == key and checkpoint.resumed < MOST_RESUMED:
+            found.append((path, checkpoint))
+    return sorted(found, key=lambda each: each[1].done_bytes, reverse=True)
+
+
+def _take(
+    publication: Publication, former: Path, checkpoint: Checkpoint, stop: Callable[[], bool]
+) -> None:
+    resumed = replace(checkpoint, resumed=checkpoint.resumed + 1)
+    resumed.save(publication.checkpoint, checkpoint.samples(former))
+    for dataset in checkpoint.datasets:
+        blocks = publication.blocks(dataset.name)
+        blocks.with_name(former.name).rename(blocks)
+        _own(blocks, dataset.writer.files, stop)
+
+
+def _leave(publication: Publication, checkpoint: Checkpoint) -> None:
+    """Remove what was taken so far."""
+    for dataset in checkpoint.datasets:
+        shutil.rmtree(publication.blocks(dataset.name), ignore_errors=True)
+    publication.checkpoint.unlink(missing_ok=True)
 
 
 def _checkpoints(folder: Path) -> Iterator[Path]:

@@ -127,6 +127,7 @@ class BlockFiles:
             key = (each.timestep, each.first)
             self._sums[key] = FileSum(each.size_bytes, each.crc32, "rest")
             self._missing[key] = each.missing
+        self._is_resumed = bool(self._sums)
 
     def store(
         self, timestep: int, field: int, block: int, payload: bytes | memoryview, flags: int
@@ -210,6 +211,9 @@ class BlockFiles:
     def _open_file(self, timestep: int, first: int) -> _OpenFile:
         path = self._folders.root / self._name(timestep, first)
         self._folders.ensure(path.parent)
+        if self._is_resumed and (timestep, first) not in self._sums:
+            # A former writer may have made it after all, and write into it.
+            path.unlink(missing_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         end = os.fstat(fd).st_size
         if end < self._table_bytes:
