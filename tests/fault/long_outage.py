@@ -148,7 +148,7 @@ class Outage:
         for child in self.children:
             child.resume()
         while time.monotonic() - began < seconds:
-            self._look_while_away(told=time.monotonic() - began > 15)
+            self._look_while_away(told=time.monotonic() - began > min(15.0, 0.7 * seconds))
             time.sleep(min(1.0, seconds / 20))
         staged = (self.site.converted / ".staging").glob("*/visus.idx")
         names = {path.parent.name.rpartition(".")[0] for path in staged}

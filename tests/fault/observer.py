@@ -122,9 +122,13 @@ class Observer:
         if not left.requeued:
             left.requeued = True
             self.requeued.append(recovery)
+            self._fleet.note(uuid=left.uuid, requeued_after=seconds)
         if status == QUEUED:
             return False
         self.recovered.append(recovery)
+        self._fleet.note(
+            uuid=left.uuid, recovered_after=seconds, of_which_served=recovery.served_seconds
+        )
         return True
 
     def _note_attempts(self, document: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ LEASE = {"LEASE_SECONDS": "3", "LEASE_RENEW_SECONDS": "0.5"}
 def test_results_are_published_only_after_a_renewal_that_succeeded(
     tmp_path: Path, hang: bool
 ) -> None:
-    found = run(tmp_path, 18.0, LEASE, hang=hang)
+    found = run(tmp_path, 10.0, LEASE, hang=hang)
     assert found.wrong == []
     assert found.looks_while_away >= 5
     assert found.slowest_answer_seconds < 5.0

@@ -57,3 +57,15 @@ def test_a_full_disk_pauses_claiming_until_there_is_room(
     assert "is full" in reason
     monkeypatch.setattr("scientistcloud.service.admission._RESUME_SECONDS", 0.0)
     assert admission.pause_reason(0) is None
+
+
+@pytest.mark.parametrize(("free_bytes", "waits"), [(0, True), (1 << 30, False)])
+def test_a_disk_that_has_room_again_is_tried_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, waits: bool
+) -> None:
+    admission = Admission(tmp_path)
+    room = Room(0, 0, free_disk_bytes=free_bytes)
+    monkeypatch.setattr("scientistcloud.service.admission.look_at_host", lambda _: room)
+    monkeypatch.setattr("scientistcloud.service.admission._DOUBT_SECONDS", 0.0)
+    admission.note_full_disk()
+    assert (admission.pause_reason(free_bytes) is not None) == waits

@@ -14,6 +14,8 @@ from scientistcloud import host
 
 _RESUME_BYTES = 256 << 20
 _RESUME_SECONDS = 60.0
+_DOUBT_SECONDS = 5.0
+"""Where there was room when it was looked at: it was freed meanwhile, or a quota is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ class Admission:
         self._full_at = time.monotonic()
 
     def pause_reason(self, free_bytes: int | None) -> str | None:
-        """Why nothing is to be claimed now, or None. After a minute one more try is made.
+        """Why nothing is to be claimed now, or None.
+
+        After a minute one more try is made, after 5 s where the disk does not seem to be full.
 
         Parameters
         ----------
@@ -112,7 +116,9 @@ class Admission:
             free_bytes = self._free_when_full
         waited_seconds = time.monotonic() - self._full_at
         more = free_bytes >= self._free_when_full + _RESUME_BYTES
-        if more or waited_seconds > _RESUME_SECONDS:
+        is_in_doubt = self._free_when_full >= _RESUME_BYTES
+        patience_seconds = min(_RESUME_SECONDS, _DOUBT_SECONDS if is_in_doubt else _RESUME_SECONDS)
+        if more or waited_seconds > patience_seconds:
             self._full_at = None
             return None
         return f"The disk of {self._converted} is full: {_mb(free_bytes)} are free."
