@@ -103,6 +103,8 @@ class FilePool:
             self._close_idle(0)
 
     def _close_idle(self, keep: int) -> None:
+        if len(self._open) <= keep:
+            return
         idle = [path for path in self._open if path not in self._users]
         for path in idle[: max(0, len(self._open) - keep)]:
             fd, _ = self._open.pop(path)
