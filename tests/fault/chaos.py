@@ -34,7 +34,7 @@ from tests.fault.report import Outcome, write_report
 from tests.fault.shim import can_build
 from tests.fault.verdict import check
 
-DISK_BYTES = 600 << 20
+DISK_BYTES = 800 << 20
 PAUSE_SECONDS = 0.03
 SETTLE_SECONDS = 180.0
 LEARN_SECONDS = 120.0
