@@ -34,6 +34,13 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 
+def printable(text: str) -> str:
+    """`text` on one line, without what a terminal obeys: names of files can hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class ConversionError(Exception):
     """An error with a stable `code`, a `message` for the scientist and a `remedy`.
 
@@ -50,8 +57,8 @@ class ConversionError(Exception):
     remedy_hint: ClassVar[str] = "Look at conversion.log, then convert again."
 
     def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
-        self.message = message or self.meaning
-        self.remedy = remedy or self.remedy_hint
+        self.message = printable(message or self.meaning)
+        self.remedy = printable(remedy or self.remedy_hint)
         super().__init__(self.message)
 
     @property

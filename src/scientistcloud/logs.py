@@ -14,6 +14,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from scientistcloud.errors import printable
+
 
 def set_up_logging(
     log_format: str = "console", log_level: str = "info", stream: TextIO | None = None
@@ -89,8 +91,5 @@ def _unbroken(_: Any, __: str, event: EventDict) -> EventDict:
         event["trace"] = event.pop("exception")
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable():
-            event[key] = "".join(
-                each if each.isprintable() else each.encode("unicode_escape").decode()
-                for each in value
-            )
+            event[key] = printable(value)
     return event

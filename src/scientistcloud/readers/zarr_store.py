@@ -175,6 +175,7 @@ def _array(
         stored = np.dtype(opened.dtype)
         chunks = tuple(int(n) for n in opened.chunks)
         whole = tuple(int(n) for n in (opened.shards or opened.chunks))
+        expected = math.prod(ceil_div(n, c) for n, c in zip(shape, whole, strict=True))
     decoded = whole if not _reads_inner_chunks(node) else chunks
     dtype = numeric_dtype(stored) if stored.names is None and stored.subdtype is None else None
     chunk_bytes = math.prod(decoded) * stored.itemsize
@@ -183,7 +184,6 @@ def _array(
             f"The array {name!r} has chunks of {chunk_bytes >> 20} MiB, too large to be read.",
             remedy="Rechunk it into chunks of some MiB, and upload it again.",
         )
-    expected = math.prod(ceil_div(n, c) for n, c in zip(shape, whole, strict=True))
     found = _count_chunks(folder, min(expected, _MAX_COUNTED))
     variable = Variable(
         name,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
 from scientistcloud import host
 from scientistcloud.conversion.publish import STAGING, Publication
 from scientistcloud.datasets.document import Claim
+from scientistcloud.errors import InvalidOptions
 from scientistcloud.service.limits import Limits
 from scientistcloud.settings import Settings
+
+_PARAMETERS_BYTES = 64 << 10
+_SENSOR_CHARACTERS = 200
 
 
 def publication_of(claim: Claim, settings: Settings) -> Publication:
@@ -20,6 +25,27 @@ def publication_of(claim: Claim, settings: Settings) -> Publication:
         name=claim.uuid,
         token=claim.token,
     )
+
+
+def refuse_parameters(claim: Claim) -> InvalidOptions | None:
+    """Why the parameters of a dataset cannot be told to a child; None where they can."""
+    parameters = claim.parameters
+    if parameters is not None and not isinstance(parameters, dict):
+        return InvalidOptions(
+            "conversion_parameters must be an object with a name for each value, "
+            f"not {type(parameters).__name__}."
+        )
+    try:
+        size_bytes = len(json.dumps(parameters))
+    except (TypeError, ValueError, RecursionError):
+        return InvalidOptions(
+            "conversion_parameters hold a value that is neither text, number, list nor object."
+        )
+    if size_bytes > _PARAMETERS_BYTES:
+        return InvalidOptions(
+            f"conversion_parameters are larger than {_PARAMETERS_BYTES >> 10} KiB."
+        )
+    return None
 
 
 def order_for(
@@ -35,7 +61,7 @@ def order_for(
         "request": claim.request_id,
         "limits": asdict(limits),
         "options": {
-            "sensor": claim.sensor if isinstance(claim.sensor, str | None) else str(claim.sensor),
+            "sensor": None if claim.sensor is None else str(claim.sensor)[:_SENSOR_CHARACTERS],
             "parameters": claim.parameters or {},
             "memory_limit_bytes": settings.memory_limit_bytes,
             "threads": _threads(settings),

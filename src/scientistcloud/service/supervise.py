@@ -19,7 +19,6 @@ from scientistcloud.errors import (
     ConversionError,
     DatabaseUnavailable,
     HostBusy,
-    InvalidOptions,
     StorageUnavailable,
     error_from_dict,
 )
@@ -30,7 +29,12 @@ from scientistcloud.service.children import Child, WarmProcessFailed
 from scientistcloud.service.heartbeat import Lease
 from scientistcloud.service.limits import Limits, LimitsWatch
 from scientistcloud.service.log_keys import log_keys
-from scientistcloud.service.order import limits_of, order_for, publication_of
+from scientistcloud.service.order import (
+    limits_of,
+    order_for,
+    publication_of,
+    refuse_parameters,
+)
 from scientistcloud.service.outcome import LOST, Outcome
 from scientistcloud.service.settle import settle
 from scientistcloud.service.surroundings import Surroundings
@@ -107,13 +111,9 @@ def _attempt(
     publication: Publication, lease: Lease, record: AttemptRecord, around: Surroundings
 ) -> Outcome:
     claim = lease.claim
-    if claim.parameters is not None and not isinstance(claim.parameters, dict):
-        return Outcome(
-            error=InvalidOptions(
-                "conversion_parameters must be an object with a name for each value, "
-                f"not {type(claim.parameters).__name__}."
-            )
-        )
+    refused = refuse_parameters(claim)
+    if refused is not None:
+        return Outcome(error=refused)
     limits = limits_of(around.settings)
     try:
         child = around.warm.launch(order_for(claim, publication, limits, around.settings))
