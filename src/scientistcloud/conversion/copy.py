@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
+from scientistcloud.conversion.brick import Brick, Buffers
 from scientistcloud.conversion.bricks import pieces
 from scientistcloud.conversion.checkpoint import CopyState
 from scientistcloud.conversion.field_plan import FieldPlan
@@ -24,7 +24,6 @@ from scientistcloud.conversion.pipeline import Pipeline
 from scientistcloud.conversion.plan import DatasetPlan
 from scientistcloud.conversion.spill import Spill
 from scientistcloud.grid import Box, Shape
-from scientistcloud.idx.cascade import Stage
 from scientistcloud.idx.gather import gather
 from scientistcloud.idx.writer import IdxWriter
 from scientistcloud.readers.base import Concurrency, FieldSpec, Source
@@ -73,59 +72,6 @@ class KeepsNothing:
 
     def keep(self, at: CopyState, held: Sequence[tuple[int, int, memoryview]]) -> None:
         pass
-
-
-@dataclass
-class _Brick:
-    """A brick in memory.
-
-    Attributes
-    ----------
-    pending : int
-        Reads, bricks of the stage before, or cells, that are still to come.
-    """
-
-    plan: FieldPlan
-    timestep: int
-    index: int
-    box: Box
-    buffer: NDArray[np.uint8]
-    parent: _Brick | None
-    pending: int = 0
-    samples: NDArray[Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        spec = self.plan.field
-        shape = self.stage.samples(self.box)
-        if spec.components > 1:
-            shape = (*shape, spec.components)
-        flat = self.buffer.view(spec.dtype)
-        self.samples = flat[: int(np.prod(shape, dtype=np.int64))].reshape(shape)
-
-    @property
-    def stage(self) -> Stage:
-        return self.plan.bricks.cascade.stages[self.index]
-
-
-class _Buffers:
-    """The buffers of each stage, handed round. Changed under the pipeline's lock."""
-
-    def __init__(self) -> None:
-        self.free: dict[int, list[NDArray[np.uint8]]] = {}
-        self.used: dict[int, int] = {}
-
-    def take(self, stage: int, size_bytes: int) -> NDArray[np.uint8]:
-        self.used[stage] = self.used.get(stage, 0) + 1
-        free = self.free.setdefault(stage, [])
-        if free and free[-1].nbytes >= size_bytes:
-            return free.pop()
-        # One that is too small goes, so that there are never more than the plan says.
-        free.clear()
-        return np.empty(-(-size_bytes // 16) * 16, np.uint8)
-
-    def give_back(self, stage: int, buffer: NDArray[np.uint8]) -> None:
-        self.used[stage] -= 1
-        self.free[stage].append(buffer)
 
 
 def copy_dataset(
@@ -203,7 +149,7 @@ class Copy:
         self._writer = writer
         self._pipeline = pipeline
         self._scratch = scratch
-        self._buffers = _Buffers()
+        self._buffers = Buffers()
 
     def positions(self, fields: int, timesteps: int) -> Iterator[CopyState]:
         """Where each field of each timestep begins, from where the loop is to go on."""
@@ -237,7 +183,7 @@ class Copy:
     def drop_buffers(self) -> None:
         """Wait until no buffer is in use, and give up all."""
         self._pipeline.wait_idle()
-        self._buffers = _Buffers()
+        self._buffers = Buffers()
 
     def walk(
         self,
@@ -249,7 +195,7 @@ class Copy:
     ) -> None:
         """Start all bricks of `within` (or all there are) from `at` on, read from `source`."""
         cascade = plan.bricks.cascade
-        current: list[_Brick | None] = [None] * (len(cascade.stages) + 1)
+        current: list[Brick | None] = [None] * (len(cascade.stages) + 1)
         bricks = itertools.islice(cascade.bricks(within), at.bricks, None)
         for number, boxes in enumerate(bricks, at.bricks):
             self._pipeline.report()
@@ -271,7 +217,7 @@ class Copy:
         timestep: int,
         at: CopyState,
         boxes: tuple[Box, ...],
-        current: list[_Brick | None],
+        current: list[Brick | None],
     ) -> None:
         """Fill the bricks that were being filled with what they held."""
         for index, held in enumerate(at.held):
@@ -280,7 +226,7 @@ class Copy:
             brick.pending = held.pending
             self._keeps.restore(index, brick.samples.data.cast("B"))
 
-    def _keep(self, source: Reads, at: CopyState, current: Sequence[_Brick | None]) -> None:
+    def _keep(self, source: Reads, at: CopyState, current: Sequence[Brick | None]) -> None:
         """Keep a checkpoint between two bricks of the first stage, or two pieces."""
         self._pipeline.wait_idle()
         if isinstance(source, Spill):
@@ -294,18 +240,18 @@ class Copy:
         self._keeps.keep(at, held)
 
     def _take(
-        self, plan: FieldPlan, timestep: int, index: int, box: Box, parent: _Brick | None
-    ) -> _Brick:
+        self, plan: FieldPlan, timestep: int, index: int, box: Box, parent: Brick | None
+    ) -> Brick:
         copies = plan.bricks.copies[index]
         used = self._buffers.used
         self._pipeline.wait_for(lambda: used.get(index, 0) < copies)
         with self._pipeline.changing:
             buffer = self._buffers.take(index, plan.bricks.stage_bytes[index])
-        brick = _Brick(plan, timestep, index, box, buffer, parent)
+        brick = Brick(plan, timestep, index, box, buffer, parent)
         brick.pending = plan.bricks.cascade.children(index, box) if index else 0
         return brick
 
-    def _read(self, source: Reads, brick: _Brick) -> None:
+    def _read(self, source: Reads, brick: Brick) -> None:
         spec = brick.plan.field
         # Other sources than the dataset's own are raw; a sample of theirs is a stride wide.
         chunks = spec.chunks if source is self._source else brick.stage.stride
@@ -314,27 +260,27 @@ class Copy:
         for box in boxes:
             self._pipeline.submit_read(self._read_piece, source, brick, box)
 
-    def _read_piece(self, source: Reads, brick: _Brick, box: Box) -> None:
+    def _read_piece(self, source: Reads, brick: Brick, box: Box) -> None:
         self._pipeline.check()
         out = brick.samples[brick.stage.within(box, brick.box)]
         source.read(brick.plan.field, brick.timestep, box, out)
         if self._arrived(brick):
             self._cut(brick)
 
-    def _arrived(self, brick: _Brick) -> bool:
+    def _arrived(self, brick: Brick) -> bool:
         """Count one thing that `brick` waited for; whether it was the last."""
         with self._pipeline.changing:
             brick.pending -= 1
             return brick.pending == 0
 
-    def _cut(self, brick: _Brick) -> None:
+    def _cut(self, brick: Brick) -> None:
         """All samples of `brick` are there: start its cells."""
         cells = list(brick.stage.cells(brick.box))
         brick.pending = len(cells)
         for cell in cells:
             self._pipeline.submit(self._write_cell, brick, cell)
 
-    def _write_cell(self, brick: _Brick, cell: Box) -> None:
+    def _write_cell(self, brick: Brick, cell: Box) -> None:
         stage, plan, parent = brick.stage, brick.plan, brick.parent
         samples = brick.samples[stage.within(cell, brick.box)]
         for number, level, slices in stage.blocks(cell):
