@@ -13,32 +13,17 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from scientistcloud.datasets import expression, transition
+from scientistcloud.datasets.claim_record import CLAIM_FIELDS, claim_from, held
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import (
     Claim,
     DatasetStatus,
     identity_problem,
-    remote_problem,
 )
 from scientistcloud.datasets.lineup import LineUp
 from scientistcloud.datasets.order import LEASED_RUNNING, UNSTAMPED
 from scientistcloud.errors import DuplicateUuid
 
-CLAIM_FIELDS = {
-    "uuid": 1,
-    "sensor": 1,
-    "conversion_parameters": 1,
-    "name": 1,
-    "google_drive_link": 1,
-    "conversion.request.id": 1,
-    "conversion.attempts": 1,
-    "conversion.lost": 1,
-    "conversion.delays": 1,
-    "conversion.smaller": 1,
-    "conversion.share": 1,
-    "conversion.lease.token": 1,
-    "conversion.lease.owner": 1,
-}
 STAMP_SECONDS = 1.0
 REFUSED_SECONDS = 600.0
 MOST_REFUSED = 100
@@ -55,6 +40,9 @@ Chosen by ``benchmarks.claims``: of the claims that 8 services try, one in eight
 
 CALM_SECONDS = 1.0
 """After so long without a claim there is no contention, and the order is strict again."""
+
+SPREAD_SECONDS = 0.02
+"""Over which services that nothing was found for spread their next look."""
 
 PLAN_SECONDS = 0.25
 """How old a plan may be: bounds how long an urgent request waits behind it."""
@@ -96,11 +84,12 @@ class Queue:
         self._lease_seconds = lease_seconds
         self._limit = limit
         self._clock = clock
+        self._random = choice or random.Random()
         self._lineup = LineUp(
             collection,
             limit=limit,
             clock=clock,
-            choice=choice or random.Random(),
+            choice=self._random,
             unwanted=self._unwanted,
         )
         self._stamped_at = float("-inf")
@@ -113,11 +102,15 @@ class Queue:
         self._refused_at = float("-inf")
         # Documents that this call of `claim` put back.
         self._put_back: list[Any] = []
+        # Whether the last look was in vain.
+        self._idle = False
 
     def claim(self) -> Claim | None:
         """The next due document, now ours; None if there is none."""
-        self._stamp_if_due()
         self._put_back.clear()
+        if self._idle and not self._is_anything_due():
+            return None
+        self._stamp_if_due()
         if self._clock() - self._claimed_at > CALM_SECONDS:
             self._width = 1.0
         while candidate := self._next_candidate():
@@ -128,7 +121,9 @@ class Queue:
                 self._width = max(1.0, self._width * NARROWING)
                 self._claimed_at = self._clock()
                 self._lineup.note(claim.share)
+                self._idle = False
                 return claim
+        self._idle = True
         return None
 
     @property
@@ -178,6 +173,16 @@ class Queue:
             found = self._lineup.pick(number, window) or self._unstamped(window)
             self._planned = self._with_twins(found[:number])
         return self._planned.pop() if self._planned else None
+
+    def _is_anything_due(self) -> bool:
+        """Whether a service that has nothing to do finds something, at the cost of one query.
+
+        A request wakes all services. They look one after another, and the later ones find it gone.
+        """
+        time.sleep(self._random.uniform(0.0, SPREAD_SECONDS))
+        due = {"_id": {"$nin": self.refused}, "$expr": expression.DUE}
+        query = {"status": DatasetStatus.QUEUED.value, **due}
+        return bool(self._collection.find(query, {"_id": 1}, limit=1))
 
     def _unstamped(self, limit: int) -> list[Document]:
         due = {"_id": {"$nin": self._unwanted()}, "$expr": expression.DUE}
@@ -237,48 +242,7 @@ class Queue:
         return claim
 
 
-def held(claim: Claim) -> Document:
-    """The document of a claim, as long as it is held."""
-    return {
-        "_id": claim.id,
-        "status": DatasetStatus.CONVERTING.value,
-        "conversion.lease.token": claim.token,
-    }
-
-
 def _usable(document: Mapping[str, Any]) -> str:
     """The document's uuid, or "" if it is not a usable one."""
     uuid = document.get("uuid")
     return str(uuid) if identity_problem(uuid) is None else ""
-
-
-def claim_from(document: Mapping[str, Any]) -> Claim:
-    """The claim that a document in ``converting`` with a lease of ours describes."""
-    conversion: Document = document.get("conversion") or {}
-    lease = conversion.get("lease") or {}
-    request = conversion.get("request")
-    request_id = request.get("id") if isinstance(request, Mapping) else None
-    share = conversion.get("share")
-    uuid, link = document.get("uuid"), document.get("google_drive_link")
-    return Claim(
-        id=document["_id"],
-        uuid=uuid,
-        token=str(lease.get("token", "")),
-        owner=str(lease.get("owner", "")),
-        request_id=request_id if isinstance(request_id, str) else "",
-        attempt=1 + _count(conversion.get("attempts")),
-        lost=_count(conversion.get("lost")),
-        delays=_count(conversion.get("delays")),
-        smaller=_count(conversion.get("smaller")),
-        share=share if isinstance(share, str) else "",
-        sensor=document.get("sensor"),
-        parameters=document.get("conversion_parameters"),
-        name=document.get("name"),
-        google_drive_link=link,
-        problem=identity_problem(uuid) or remote_problem(link),
-    )
-
-
-def _count(value: Any) -> int:
-    usable = isinstance(value, int | float) and 0 <= value <= expression.LARGEST_COUNT
-    return int(value) if usable else 0

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from scientistcloud.datasets import expression, transition
+from scientistcloud.datasets.claim_record import CLAIM_FIELDS, claim_from
 from scientistcloud.datasets.collection import GuardedCollection
 from scientistcloud.datasets.document import Claim, DatasetStatus
-from scientistcloud.datasets.queue import CLAIM_FIELDS, claim_from
 from scientistcloud.datasets.retry import Fail, decide
 from scientistcloud.errors import HostLost
 

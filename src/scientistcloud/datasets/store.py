@@ -11,12 +11,13 @@ from bson import ObjectId
 from pymongo.database import Database
 
 from scientistcloud.datasets import expression, report, transition
+from scientistcloud.datasets.claim_record import held
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
 from scientistcloud.datasets.gauges import QueueGauges, measure_queue
 from scientistcloud.datasets.indexes import ensure_indexes
 from scientistcloud.datasets.loss import look_after
-from scientistcloud.datasets.queue import Queue, held
+from scientistcloud.datasets.queue import Queue
 from scientistcloud.datasets.rescue import Rescued, Rescuer
 from scientistcloud.errors import ConversionError, DuplicateUuid
 
