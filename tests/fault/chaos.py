@@ -191,7 +191,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--services", type=int, default=6)
     parser.add_argument("--datasets", type=int, default=32)
     parser.add_argument("--minutes", type=float, default=600.0, help="at most")
-    parser.add_argument("--rate", type=float, default=1.5, help="faults a second that are tried")
+    parser.add_argument("--rate", type=float, default=2.0, help="faults a second that are tried")
     parser.add_argument("--lease", type=float, default=3.0, help="LEASE_SECONDS")
     parser.add_argument("--delay", type=float, default=0.002, help="of storage, usually, seconds")
     parser.add_argument("--report", type=Path, help="Markdown")

@@ -26,7 +26,9 @@ from tests.fault.observer import Observer
 from tests.fault.steps import Armed, kills
 from tests.fault.verdict import check
 
-SHAPE = (24, 96, 96)
+SHAPE = (48, 192, 192)
+"""Several bricks, so that there is a checkpoint between them."""
+
 CASE_SECONDS = 40.0
 RECORDED_FROM = 9000
 """Numbers of datasets from here on are those of the recording runs."""
