@@ -239,6 +239,15 @@ def test_a_deleted_document_is_a_lost_claim(store: DatasetStore) -> None:
     assert store.collection.count_documents({}) == 0
 
 
+def test_renewal_shows_what_is_being_made(store: DatasetStore) -> None:
+    queue(store, "u1")
+    claim = claimed(store)
+    plan = {"total_bytes": 7, "datasets": [{"name": "$x", "fields": ["$$NOW"]}]}
+    assert store.renew(claim, (0.0, "Converting"), plan)
+    assert store.renew(claim)
+    assert document(store, "u1")["conversion"]["plan"] == plan
+
+
 def test_renewal_writes_progress_and_survives_edits_by_others(store: DatasetStore) -> None:
     queue(store, "u1")
     claim = claimed(store)

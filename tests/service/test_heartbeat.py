@@ -1,0 +1,89 @@
+"""What renewals carry besides the lease."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import pytest
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from scientistcloud.datasets.document import Claim
+from scientistcloud.datasets.store import DatasetStore
+from scientistcloud.errors import DatabaseUnavailable
+from scientistcloud.service.heartbeat import Heartbeat
+from scientistcloud.service.monitor import Monitor
+from scientistcloud.settings import load_settings
+
+PLAN = {"total_bytes": 7}
+
+
+def heartbeat_of(database: Database[dict[str, Any]], folder: Path) -> tuple[Heartbeat, Claim]:
+    """A heartbeat that does not beat by itself, and a claim for it."""
+    store = DatasetStore(database, owner="one", lease_seconds=3.0)
+    store.insert({"uuid": "u1", "status": "conversion queued"})
+    claim = store.claim()
+    assert claim is not None
+    return beating(store, folder), claim
+
+
+def beating(store: DatasetStore, folder: Path) -> Heartbeat:
+    settings = load_settings(overrides={"visus_datasets": str(folder)})
+    return Heartbeat(store, 1.0, Monitor(settings, "one", threading.Event()))
+
+
+def conversion(database: Database[dict[str, Any]]) -> dict[str, Any]:
+    found = database["visstoredatas"].find_one({"uuid": "u1"})
+    assert found is not None
+    shown: dict[str, Any] = found["conversion"]
+    return shown
+
+
+def test_the_next_renewal_shows_the_plan(
+    database: Database[dict[str, Any]], tmp_path: Path
+) -> None:
+    heartbeat, claim = heartbeat_of(database, tmp_path)
+    lease = heartbeat.hold(claim)
+    assert heartbeat.renew(lease)
+    assert "plan" not in conversion(database)
+    lease.plan = PLAN
+    assert heartbeat.renew(lease)
+    assert conversion(database)["plan"] == PLAN
+    assert lease.plan is None
+
+
+def test_a_plan_that_the_server_refuses_does_not_cost_the_lease(
+    database: Database[dict[str, Any]], tmp_path: Path
+) -> None:
+    heartbeat, claim = heartbeat_of(database, tmp_path)
+    validator = {"conversion.plan": {"$exists": False}}
+    database.command("collMod", "visstoredatas", validator=validator)
+    lease = heartbeat.hold(claim)
+    lease.plan = PLAN
+    with pytest.raises(OperationFailure):
+        heartbeat.renew(lease)
+    before = conversion(database)["lease"]["expires_at"]
+    assert heartbeat.renew(lease)
+    assert conversion(database)["lease"]["expires_at"] > before
+
+
+def test_a_plan_that_did_not_arrive_is_sent_again(
+    database: Database[dict[str, Any]], tmp_path: Path
+) -> None:
+    _, claim = heartbeat_of(database, tmp_path)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        url = f"mongodb://127.0.0.1:{deaf.getsockname()[1]}/"
+        with pymongo.MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=100) as client:
+            store = DatasetStore(client["away"], owner="one", lease_seconds=3.0)
+            heartbeat = beating(store, tmp_path)
+            lease = heartbeat.hold(claim)
+            lease.plan = PLAN
+            with pytest.raises(DatabaseUnavailable):
+                heartbeat.renew(lease)
+    assert lease.plan == PLAN
+    assert not lease.lost.is_set()
