@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,8 @@ def test_a_dataset_is_found_by_uuid_id_slug_and_name(
         "status": "converting",
         "progress": 42.5,
         "message": "copying",
+        "position": None,
+        "expected_start": None,
     }
 
 
@@ -172,6 +175,25 @@ def test_whatever_a_document_holds_is_answered(
     _insert(database, uuid="odd", **document)
     body = api.http.get("/api/v1/datasets/odd/status").json()
     assert (body["progress"], body["message"]) == (progress, message)
+
+
+def test_a_queued_dataset_has_a_place_and_an_expected_start(
+    api: Api, database: Database[dict[str, Any]]
+) -> None:
+    now = datetime.now(UTC)
+    database["sclib_services"].insert_one({"_id": "s", "seen_at": now, "places": 1})
+    _insert(
+        database, uuid="d", status="done", completed_at=now, conversion={"result": {"seconds": 60}}
+    )
+    for number in range(2):
+        place = {"priority": 0, "share": "user ann", "queued_at": now + timedelta(seconds=number)}
+        _insert(database, uuid=f"q{number}", status="conversion queued", conversion=place)
+    bodies = [api.http.get(f"/api/v1/datasets/q{n}/status").json() for n in range(2)]
+    assert [body["position"] for body in bodies] == [1, 2]
+    starts = [datetime.fromisoformat(body["expected_start"]) for body in bodies]
+    assert starts[0] < now + timedelta(seconds=20) < starts[1]
+    done = api.http.get("/api/v1/datasets/d/status").json()
+    assert (done["position"], done["expected_start"]) == (None, None)
 
 
 def test_statuses_come_in_pages(api: Api, database: Database[dict[str, Any]]) -> None:

@@ -11,12 +11,17 @@ from pydantic import BaseModel
 from scientistcloud.api.link import DatabaseLink
 from scientistcloud.datasets.document import DatasetStatus
 from scientistcloud.datasets.lookup import find_status, list_statuses
+from scientistcloud.datasets.overview import place_and_start
 
 router = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
 
 
 class StatusAnswer(BaseModel):
-    """One dataset's status; `progress` in percent."""
+    """One dataset's status; `progress` in percent.
+
+    `position` and `expected_start` are those of a queued dataset that was asked for by itself;
+    null where there is nothing to go by.
+    """
 
     success: bool = True
     dataset_uuid: str
@@ -24,6 +29,8 @@ class StatusAnswer(BaseModel):
     progress: float
     message: str
     updated_at: datetime | None = None
+    position: int | None = None
+    expected_start: datetime | None = None
 
 
 class StatusList(BaseModel):
@@ -52,7 +59,11 @@ def get_status(request: Request, identifier: str) -> StatusAnswer:
     found = find_status(link.collection(), identifier)
     if found is None:
         raise HTTPException(404, f"There is no dataset {identifier!r}.")
-    return answer_for(found)
+    answer = answer_for(found)
+    if answer.status == DatasetStatus.QUEUED:
+        place = place_and_start(link.collection(), found["_id"])
+        answer.position, answer.expected_start = place
+    return answer
 
 
 def answer_for(document: dict[str, Any]) -> StatusAnswer:

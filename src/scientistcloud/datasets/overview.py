@@ -29,6 +29,8 @@ _FIELDS = {
     "updated_at": 1,
     "completed_at": 1,
     "conversion": 1,
+    "user": 1,
+    "team_uuid": 1,
 }
 
 
@@ -79,6 +81,17 @@ def describe(
         "due_at": due_at,
         "expected_start": (expected_start(outlook, due_at, datetime.now(UTC)) if outlook else None),
     }
+
+
+def place_and_start(
+    collection: GuardedCollection, document_id: Any
+) -> tuple[int | None, datetime | None]:
+    """A dataset's place in the queue and when it may start; None for what is not known."""
+    document = collection.find_one({"_id": document_id}, _FIELDS)
+    if document is None:
+        return None, None
+    shown = describe(collection, document)
+    return shown["position"], shown["expected_start"]
 
 
 def result_of(document: Mapping[str, Any], converted: Path) -> Path | None:
