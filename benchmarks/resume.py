@@ -1,7 +1,7 @@
 """What a kill costs a long conversion: killed near its end, how long does the next attempt take?
 
 Run ``python -m benchmarks.resume --minutes 10``; it starts a MongoDB and services of its own in a
-temporary folder (``--folder``: another place, with room for some 15 GB). One dataset of LZMA
+temporary folder (``--folder``: another place, with room for some 15 GB). One dataset of JPEG 2000
 compressed TIFF slices, sized by a short trial to take about so long, is converted. When its
 document shows ``--percent``, service and child get SIGKILL, and another service goes on. The time
 of a conversion that nobody kills is what the first attempt took for its share, plus what the second
@@ -26,9 +26,9 @@ import tifffile
 from benchmarks.service import site
 from tests.site import CONVERTING, DONE, FAILED, Site, processes_of, until
 
-EDGE = 4096
-DISTINCT = 4
-TRIAL_SLICES = 24
+EDGE = 2048
+DISTINCT = 8
+TRIAL_SLICES = 64
 
 
 def upload(made: Site, slices: int) -> str:
@@ -43,9 +43,7 @@ def upload(made: Site, slices: int) -> str:
         ramp = np.add.outer(np.arange(EDGE), np.arange(EDGE)) // 16
         for number in range(DISTINCT):
             page = (ramp + 100 * number + random.integers(0, 8, (EDGE, EDGE))).astype(np.uint16)
-            tifffile.imwrite(
-                pages / f"{number}.tif", page, compression="lzma", rowsperstrip=EDGE // 16
-            )
+            tifffile.imwrite(pages / f"{number}.tif", page, compression="jpeg2000", tile=(512, 512))
     for z in range(slices):
         os.link(pages / f"{z % DISTINCT}.tif", folder / f"slice_{z:06}.tif")
     return name

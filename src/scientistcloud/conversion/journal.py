@@ -19,7 +19,10 @@ from scientistcloud.idx.codecs import crc32
 from scientistcloud.idx.writer import IdxWriter
 
 COST_SHARE = 0.02
-"""So much of the time may go into checkpoints."""
+"""So much of the time may go into checkpoints, ..."""
+
+_LOSS_SHARE = 0.05
+"""... unless more than this share of the time would have to be spent once more after a kill."""
 
 
 class Journal:
@@ -38,7 +41,7 @@ class Journal:
         self._interval_seconds = interval_seconds
         self._checkpoint = Checkpoint("")
         self._is_kept = False
-        self._asked = time.monotonic()
+        self._started = self._asked = time.monotonic()
         self._pause(0.0)
 
     @property
@@ -107,8 +110,10 @@ class Journal:
 
     def _pause(self, cost_seconds: float) -> None:
         """Until the next checkpoint, after one that took so long."""
+        now = time.monotonic()
         interval = float("inf") if self._interval_seconds is None else self._interval_seconds
-        self._due = time.monotonic() + max(interval, cost_seconds / COST_SHARE)
+        pause = min(cost_seconds / COST_SHARE, (now - self._started) * _LOSS_SHARE)
+        self._due = now + max(interval, pause)
 
 
 class Keeper:
