@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -33,15 +34,24 @@ ACTIONS = Counter(
     delete=1,
     let_time_pass=3,
     rescue=2,
+    garble=1,
+    foreign_claim=1,
+    foreign_end=1,
 )
 """What can happen, and how often as compared with the rest."""
 
+USERS = {"a": "ann", "b": "ann", "c": "bob"}
+GARBAGE = "garbage"
 PAST = datetime.now(UTC) - timedelta(days=1)
 
 
 @dataclass
 class Expected:
-    """What a document must be."""
+    """What a document must be.
+
+    `token` is that of the claim that is held; `lease` that of the lease in the document, which
+    other programs leave there when they change the status.
+    """
 
     status: str = "conversion queued"
     waiting: bool = False
@@ -50,6 +60,8 @@ class Expected:
     lost: int = 0
     request_id: str = ""
     token: str = ""
+    lease: str = ""
+    garbled: bool = False
     expired: bool = False
     settled: set[str] = field(default_factory=set)
 
@@ -58,21 +70,36 @@ class Expected:
         return self.status == "conversion queued" and (self.due or not self.waiting)
 
     def put_back(self, *, due: bool) -> None:
-        self.status, self.waiting, self.due, self.token = "conversion queued", True, due, ""
+        self.status, self.waiting, self.due = "conversion queued", True, due
+        self.token, self.lease, self.garbled = "", "", False
 
     def end(self, status: str) -> None:
         self.status, self.waiting, self.token = status, False, ""
+        self.lease, self.garbled = "", False
+
+    def set_by_others(self, status: str) -> None:
+        self.status = status
+        self.token = self.lease if status == "converting" else ""
 
 
 class LeaseProtocol(RuleBasedStateMachine):
     """Whatever happens, each document is where the protocol says, and held by one owner at most."""
 
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
+    def __init__(self, database: Database[dict[str, Any]], limit: int = 0) -> None:
         super().__init__()
         self.collection = database.visstoredatas
         self.collection.delete_many({})
+        self.limit = limit
+        # Their clock runs so fast that nothing they know is recent.
+        ticks = count(0, 10)
         self.services = [
-            DatasetStore(database, owner=f"service {number}", lease_seconds=600)
+            DatasetStore(
+                database,
+                owner=f"service {number}",
+                lease_seconds=600,
+                limit_per_user=limit,
+                clock=lambda: float(next(ticks)),
+            )
             for number in range(3)
         ]
         self.expected: dict[str, Expected] = {}
@@ -99,19 +126,29 @@ class LeaseProtocol(RuleBasedStateMachine):
 
     def queue(self, name: str, store: DatasetStore) -> None:
         """Somebody uploads it, or writes the status and nothing else, as the portal does."""
-        queued = {"$set": {"status": "conversion queued"}}
+        queued = {"$set": {"status": "conversion queued", "user": USERS[name]}}
         self.collection.update_one({"uuid": name}, queued, upsert=True)
         value = self.expected.setdefault(name, Expected())
         if value.status != "conversion queued":
-            value.end("conversion queued")
+            value.set_by_others("conversion queued")
 
     def claim(self, name: str, store: DatasetStore) -> None:
+        before = {document["uuid"]: document for document in self.collection.find()}
+        running = Counter(USERS[each] for each in before if self.is_running(before[each]))
+        eligible = {
+            name
+            for name, value in self.expected.items()
+            if value.eligible and not (self.limit and running[USERS[name]] >= self.limit)
+        }
         claim = store.claim()
-        eligible = {name for name, value in self.expected.items() if value.eligible}
         if claim is None:
             assert not eligible
             return
         assert claim.uuid in eligible
+        user = USERS[claim.uuid]
+        assert running[user] == min(running[USERS[each]] for each in eligible)
+        same = [before[each] for each in eligible if USERS[each] == user]
+        assert before[claim.uuid] == min(same, key=since)
         assert claim.problem is None
         value = self.expected[claim.uuid]
         if not value.waiting:
@@ -120,7 +157,15 @@ class LeaseProtocol(RuleBasedStateMachine):
         assert (claim.request_id == value.request_id) == value.waiting
         value.status, value.waiting, value.expired = "converting", False, False
         value.request_id, value.token = claim.request_id, claim.token
+        value.lease, value.garbled = claim.token, False
         self.taken.append(claim)
+
+    def is_running(self, document: dict[str, Any]) -> bool:
+        """Whether it counts as its user's: with a limit only what services of ours hold."""
+        conversion = document.get("conversion")
+        if document["status"] != "converting" or not isinstance(conversion, dict):
+            return False
+        return "share" in conversion and ("lease" in conversion or not self.limit)
 
     def holds(self, claim: Claim) -> bool:
         value = self.expected.get(claim.uuid)
@@ -132,6 +177,20 @@ class LeaseProtocol(RuleBasedStateMachine):
         assert store.renew(claim, (50.0, "half")) is held
         if held:
             self.expected[claim.uuid].expired = False
+        else:
+            self.lose(claim)
+
+    def lose(self, claim: Claim) -> None:
+        """Its service found the claim lost: it mends what is garbled, and clears up."""
+        value = self.expected.get(claim.uuid)
+        if value is None or self.collection.count_documents({"_id": claim.id}) == 0:
+            return
+        if value.status == "converting" and value.garbled:
+            value.attempts, value.lost = claim.attempt - 1, claim.lost + 1
+            value.request_id = claim.request_id
+            value.put_back(due=True)
+        elif value.status in ("done", "conversion failed") and value.lease == claim.token:
+            value.lease = ""
 
     def settle(self, claim: Claim, store: DatasetStore, how: str) -> None:
         held = self.holds(claim)
@@ -149,6 +208,7 @@ class LeaseProtocol(RuleBasedStateMachine):
             matched = store.retry(claim, error, 3600, counted=how == "counted")
         assert matched is held
         if not held:
+            self.lose(claim)
             return
         value.settled.add(claim.token)
         if how in ("done", "failed"):
@@ -180,16 +240,40 @@ class LeaseProtocol(RuleBasedStateMachine):
                 {"uuid": name, path: {"$exists": True}}, {"$set": {path: PAST}}
             )
         if name in self.expected:
-            self.expected[name].due = self.expected[name].expired = True
+            self.expected[name].due = True
+            self.expected[name].expired = bool(self.expected[name].lease)
+
+    def garble(self, name: str, store: DatasetStore) -> None:
+        """Somebody overwrites what the protocol goes by, of a dataset that is converting."""
+        value = self.expected.get(name)
+        if value is not None and value.status == "converting":
+            self.collection.update_one({"uuid": name}, {"$set": {"conversion": GARBAGE}})
+            value.garbled, value.token, value.lease, value.waiting = True, "", "", False
+
+    def foreign_claim(self, name: str, store: DatasetStore) -> None:
+        """An older service had found it queued: it comes when it comes."""
+        change = {"status": "converting", "updated_at": datetime.now(UTC)}
+        self.collection.update_one({"uuid": name}, {"$set": change})
+        if name in self.expected and self.expected[name].status != "converting":
+            self.expected[name].set_by_others("converting")
+
+    def foreign_end(self, name: str, store: DatasetStore) -> None:
+        """An older service is done with it."""
+        value = self.expected.get(name)
+        if value is not None and value.status == "converting":
+            self.collection.update_one({"uuid": name}, {"$set": {"status": "done"}})
+            value.set_by_others("done")
 
     def rescue(self, name: str, store: DatasetStore) -> None:
         rescued = {claim.uuid for claim in store.rescue().lost}
         for uuid, value in self.expected.items():
-            taken = value.status == "converting" and value.expired
+            taken = value.status == "converting" and value.expired and bool(value.token)
             assert (uuid in rescued) == taken
             if taken:
                 value.lost += 1
                 value.put_back(due=True)
+            elif value.status not in ("conversion queued", "converting"):
+                value.waiting = False  # another program ended what waited
 
     @invariant()
     def each_document_is_where_it_must_be(self) -> None:
@@ -199,15 +283,33 @@ class LeaseProtocol(RuleBasedStateMachine):
             document = found[name]
             conversion = document.get("conversion", {})
             assert document["status"] == value.status
+            if value.garbled:
+                assert conversion == GARBAGE
+                continue
             assert ("waiting" in conversion) == value.waiting
             assert len(conversion.get("history", [])) <= 10
-            if value.status == "converting":
-                assert conversion["lease"]["token"] == value.token
+            assert conversion.get("lease", {}).get("token", "") == value.lease
+            if value.status == "converting" and value.token:
                 assert document["conversion_retry_count"] == value.attempts
 
+    @invariant()
+    def nobody_has_more_than_the_limit(self) -> None:
+        if self.limit:
+            users = [USERS[name] for name, value in self.expected.items() if value.token]
+            assert max(Counter(users).values(), default=0) <= self.limit
 
-@pytest.mark.parametrize("indexed", [False, True])
-def test_the_lease_protocol_holds(database: Database[dict[str, Any]], indexed: bool) -> None:
+
+def since(document: dict[str, Any]) -> tuple[Any, Any]:
+    """What the datasets of one user are sorted by; those not seen yet come last."""
+    conversion = document.get("conversion")
+    found = conversion.get("queued_at") if isinstance(conversion, dict) else None
+    return (found or datetime.now(UTC) + timedelta(days=1), document["_id"])
+
+
+@pytest.mark.parametrize(("indexed", "limit"), [(False, 0), (True, 0), (True, 1)])
+def test_the_lease_protocol_holds(
+    database: Database[dict[str, Any]], indexed: bool, limit: int
+) -> None:
     if indexed:
         DatasetStore(database, owner="", lease_seconds=1).ensure_indexes()
     checks = settings(
@@ -218,4 +320,4 @@ def test_the_lease_protocol_holds(database: Database[dict[str, Any]], indexed: b
         phases=[Phase.generate],  # to shrink a failure takes minutes: add Phase.shrink for it
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(lambda: LeaseProtocol(database), settings=checks)
+    run_state_machine_as_test(lambda: LeaseProtocol(database, limit), settings=checks)
