@@ -263,3 +263,23 @@ def test_places_in_space_go_into_the_header() -> None:
 def test_a_shape_beyond_any_disk_is_refused() -> None:
     with pytest.raises(ResourceLimit, match="more than any disk"):
         plan(spec_of((1 << 30, 1 << 20, 1 << 10)), 512 * MB)
+
+
+@given(shape=SHAPES, limit=st.sampled_from([128 * MB, 1 * GB]), working=st.integers(0, 40 * MB))
+@settings(deadline=None, max_examples=30)
+def test_a_smaller_plan_makes_the_same_blocks_with_less(
+    shape: Shape, limit: int, working: int
+) -> None:
+    """It never needs a higher limit than the usual plan, and says so in the same words."""
+    spec = spec_of(shape, working_bytes=working)
+    try:
+        usual = plan(spec, limit, 4)
+    except ResourceLimit:
+        with pytest.raises(ResourceLimit):
+            plan(spec, limit, 4, smaller=True)  # type: ignore[arg-type]
+        return
+    smaller = plan(spec, limit, 4, smaller=True)  # type: ignore[arg-type]
+    check(smaller, limit)
+    assert smaller.datasets[0].threads == 1
+    assert smaller.datasets[0].layout == usual.datasets[0].layout
+    assert smaller.memory_bytes <= usual.memory_bytes
