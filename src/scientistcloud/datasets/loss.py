@@ -68,8 +68,9 @@ def _contest(document: Document) -> Contest:
 def look_after(collection: GuardedCollection, claim: Claim) -> None:
     """Put the dataset back into the queue if the record of the claim was damaged.
 
-    Where another program ended the conversion instead of its owner, that is noted for ``doctor``.
-    Both are one conditional update of exactly what was seen.
+    Where another program cancelled it, the claim is removed; where it ended the conversion
+    instead of its owner, that is noted for ``doctor``. Each is one conditional update of exactly
+    what was seen.
     """
     found = collection.find_one({"_id": claim.id}, {"status": 1, "conversion": 1})
     if found is None or "conversion" not in found:
@@ -79,6 +80,9 @@ def look_after(collection: GuardedCollection, claim: Claim) -> None:
         seen = {"conversion": {"$eq": conversion, "$exists": True}}
         query = {"_id": claim.id, "status": CONVERTING, **seen}
         collection.update_id(query, _taking_back(claim))
+    elif status == DatasetStatus.CANCELLED:
+        token = {"conversion.lease.token": claim.token}
+        collection.update_id({"_id": claim.id, "status": status, **token}, transition.clearing())
     elif isinstance(status, str) and status not in OURS_TO_LEAVE:
         token = {"conversion.lease.token": claim.token}
         query = {"_id": claim.id, "status": {"$eq": status}, **token}

@@ -104,6 +104,14 @@ class Rescuer:
         }
         return self._collection.update_id(query, update)
 
+    def clear_cancelled(self) -> int:
+        """Remove what is left of claims from cancelled documents whose owners vanished."""
+        query = {
+            "status": DatasetStatus.CANCELLED.value,
+            "$or": [{field: {"$exists": True}} for field in transition.SETTLED],
+        }
+        return self._collection.update_many(query, transition.clearing())
+
     def _date_undated(self) -> None:
         """A foreign claim without a usable date is given the present one, to count from."""
         undated = {"$not": [expression.is_type("$updated_at", "date")]}

@@ -197,6 +197,10 @@ class DatasetStore:
         """Requeue what vanished owners and older services left behind."""
         return self._rescuer.rescue()
 
+    def clear_cancelled(self) -> int:
+        """Remove what vanished owners left in cancelled documents; how many there were."""
+        return self._rescuer.clear_cancelled()
+
     def cancel(self, uuid: str) -> bool:
         """Whatever is queued or converting under this uuid becomes ``cancelled``."""
         active = [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]

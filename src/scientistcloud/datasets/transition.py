@@ -207,6 +207,11 @@ def failing(claim: Claim, error: ConversionError, *, counted: bool) -> list[Stag
     return [*_moving(DatasetStatus.FAILED, changes), {"$unset": list(SETTLED)}]
 
 
+def clearing() -> list[Stage]:
+    """Remove what is left of a claim from a document that somebody else cancelled."""
+    return [{"$unset": list(SETTLED)}]
+
+
 def cancelling() -> list[Stage]:
     changes: Stage = {"status_message": "Cancelled", "progress": 0}
     return [*_moving(DatasetStatus.CANCELLED, changes), {"$unset": list(SETTLED)}]

@@ -82,6 +82,7 @@ class Rescuer:
             self._around.stopping.wait(max(1.0, pause - (time.monotonic() - started)))
 
     def _sweep(self, converted: Path, grace_seconds: float) -> None:
+        self._around.store.clear_cancelled()
         staging_root = converted / STAGING
         sweep(staging_root, converted, grace_seconds)
         finish_revoked(staging_root, converted)
