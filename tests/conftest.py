@@ -70,8 +70,8 @@ def standalone_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         connect(url, timeout_seconds=30).close()
         yield url
     finally:
-        server.terminate()
-        server.wait(30)
+        server.kill()  # nobody needs its data any more
+        server.wait()
 
 
 @pytest.fixture
