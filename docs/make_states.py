@@ -48,11 +48,12 @@ that this is the former request going on. Every other transition removes it.
   staging folder removed, and nothing else touched.
 - Where `conversion` of a dataset in hand was overwritten, its service finds no lease at its next
   write, and puts the dataset back into the queue as the same request: one update of exactly what it
-  saw. A `conversion` that is gone, or only lost its lease, may be an older service's claim and is left to
-  `FOREIGN_CLAIM_MINUTES`.
+  saw. A `conversion` that is gone, or only lost its lease, may be an older service's claim
+  and is left to `FOREIGN_CLAIM_MINUTES`.
 - What other programs do to a dataset in hand is noted under `conversion.contested`, and told by
   `scientistcloud doctor`: they wrote to it (`written`; an edit in the portal does that
-  too), ended it (`ended`), or claimed it after ours had finished it, without a new request (`claimed`).
+  too), ended it (`ended`), or claimed it after ours had finished it, without
+  a new request (`claimed`).
 - A lease holds for 15 s and is renewed every 3 s (`LEASE_SECONDS`, `LEASE_RENEW_SECONDS`). One
   that ran out and that nobody took may still be renewed.
 - Attempts are counted for a crash, a time-out and a bug, up to `JOB_MAX_RETRY_ATTEMPTS`. A lost

@@ -14,8 +14,8 @@ from scientistcloud.datasets.standing import Standing, first_due, read_standing
 STANDING_SECONDS = 0.1
 """How old the standing of the users may be: what a new one waits, at least."""
 
-COST_SHARE = 20
-"""A standing serves so many times as long as it took to read: 5 % of the time at most."""
+COST_SHARE = 100
+"""A standing serves so many times as long as it took to read: 1 % of the time at most."""
 
 MOST_TURNS = 32
 """Shares that are looked at in one statement."""
