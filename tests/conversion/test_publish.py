@@ -117,6 +117,20 @@ def test_closing_late_removes_nothing_of_the_new_owner(tmp_path: Path) -> None:
     assert (new.blocks("") / "0000.bin").read_text() == new.token
 
 
+def test_closing_late_leaves_the_empty_target_that_the_new_owner_was_let_into(
+    tmp_path: Path,
+) -> None:
+    late, new = publication(tmp_path), publication(tmp_path)
+    open_staging(late)
+    open_staging(new)
+    new.target.mkdir()
+    folder = new.target.stat().st_ino
+    close_staging(late)
+    assert new.target.stat().st_ino == folder
+    close_staging(new)
+    assert not new.target.exists()
+
+
 def test_readers_of_a_replaced_generation_have_a_period_of_grace(tmp_path: Path) -> None:
     first, second = publication(tmp_path), publication(tmp_path)
     publish(first)

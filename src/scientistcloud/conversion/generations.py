@@ -69,6 +69,17 @@ def drop_unpublished(target: Path, staging_root: Path, name: str) -> None:
                     folder.rmdir()
 
 
+def drop_empty(target: Path, staging_root: Path, name: str) -> None:
+    """Remove `target` if nothing is in it and nobody is at work on it.
+
+    A confined child may write the folder that was there when it began, not one of the same name.
+    """
+    staged = staging_root.iterdir() if staging_root.is_dir() else ()
+    if all(entry.name.rpartition(".")[0] != name for entry in staged):
+        with suppress(OSError):  # not empty, or never made
+            target.rmdir()
+
+
 def withdraw(target: Path) -> None:
     """Remove what was published, because its document is gone: the headers first."""
     for folder in dataset_folders(target):

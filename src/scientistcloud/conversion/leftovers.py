@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 
-from scientistcloud.conversion.generations import PARTIAL, drop_unpublished, storage_time
+from scientistcloud.conversion.generations import (
+    PARTIAL,
+    drop_empty,
+    drop_unpublished,
+    storage_time,
+)
 from scientistcloud.conversion.publish import REVOKED, Publication, close_staging
 
 _STAGED = re.compile(r"(?P<name>[^.].*)\.(?P<token>[0-9a-f]{32})")
@@ -22,8 +26,7 @@ def finish_revoked(staging_root: Path, converted: Path) -> int:
         if staged is not None:
             target = converted / staged["name"]
             drop_unpublished(target, staging_root, staged["name"])
-            with suppress(OSError):  # not empty, or never made
-                target.rmdir()
+            drop_empty(target, staging_root, staged["name"])
         shutil.rmtree(folder, ignore_errors=True)
     return len(found)
 
@@ -89,8 +92,7 @@ def drop_partial(
     for name in dropped:
         shutil.rmtree(root / name, ignore_errors=True)
         drop_unpublished(converted / name, staging_root, name)
-        with suppress(OSError):  # not empty
-            (converted / name).rmdir()
+        drop_empty(converted / name, staging_root, name)
     return dropped
 
 

@@ -31,6 +31,7 @@ from scientistcloud.conversion.generations import (
     METADATA,
     PARTIAL,
     RETIRED,
+    drop_empty,
     drop_unpublished,
     published_generation,
 )
@@ -213,8 +214,7 @@ def close_staging(publication: Publication, *, keep_partial: bool = False) -> No
         shutil.rmtree(publication.checkpoint.parent, ignore_errors=True)
     drop_unpublished(publication.target, publication.staging_root, publication.name)
     shutil.rmtree(away, ignore_errors=True)
-    with suppress(OSError):  # not empty, or never made
-        publication.target.rmdir()
+    drop_empty(publication.target, publication.staging_root, publication.name)
 
 
 def fsync_folder(folder: Path) -> None:
