@@ -107,11 +107,14 @@ class BlockFiles:
     layout : IdxLayout
     folder : Path
         Exists; holds what the header's template names below its base.
-    files : iterable of FileState
-        What is there already; the files are as they were then.
+    files : iterable of FileState, optional
+        What a former writer left, which may still write; the files are as they were then. None:
+        there was no other writer.
     """
 
-    def __init__(self, layout: IdxLayout, folder: Path, files: Iterable[FileState] = ()) -> None:
+    def __init__(
+        self, layout: IdxLayout, folder: Path, files: Iterable[FileState] | None = None
+    ) -> None:
         self._layout = layout
         self._template = block_template("", layout.bitmask.length - layout.bits_per_block)
         self._table_bytes = table_bytes(layout.blocks_per_file, len(layout.fields))
@@ -123,11 +126,11 @@ class BlockFiles:
         self._abandoned = False
         self._sums: dict[_Key, FileSum] = {}
         self._missing: dict[_Key, int] = {}
-        for each in files:
+        for each in files or ():
             key = (each.timestep, each.first)
             self._sums[key] = FileSum(each.size_bytes, each.crc32, "rest")
             self._missing[key] = each.missing
-        self._is_resumed = bool(self._sums)
+        self._ours = None if files is None else set(self._sums)
 
     def store(
         self, timestep: int, field: int, block: int, payload: bytes | memoryview, flags: int
@@ -211,9 +214,10 @@ class BlockFiles:
     def _open_file(self, timestep: int, first: int) -> _OpenFile:
         path = self._folders.root / self._name(timestep, first)
         self._folders.ensure(path.parent)
-        if self._is_resumed and (timestep, first) not in self._sums:
+        if self._ours is not None and (timestep, first) not in self._ours:
             # A former writer may have made it after all, and write into it.
             path.unlink(missing_ok=True)
+            self._ours.add((timestep, first))
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         end = os.fstat(fd).st_size
         if end < self._table_bytes:

@@ -118,7 +118,7 @@ class IdxWriter:
         self._stored_bytes = 0
         self._local = threading.local()
         self._lock = threading.Lock()
-        files: tuple[FileState, ...] = ()
+        files: tuple[FileState, ...] | None = None
         if resume is not None:
             files, self._stored_bytes = resume.files, resume.stored_bytes
             self._ranges.extend_all(resume.limits)
