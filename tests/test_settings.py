@@ -126,6 +126,13 @@ def test_secrets_show_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "(hidden)" in text
 
 
+def test_what_is_in_force_is_told_where_nothing_was_set() -> None:
+    settings = load_settings()
+    told = {row.variable: row.value for row in settings.in_force()}
+    assert told["JOB_MAX_CONCURRENT"] == str(settings.concurrency)
+    assert told["CONVERSION_MEMORY_LIMIT"] == str(settings.memory_limit_bytes)
+
+
 def test_a_bad_mongo_url_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGO_URL", "http://u:hunter2@h/")
     with pytest.raises(BadSettings) as caught:

@@ -234,9 +234,9 @@ class Settings(BaseSettings):
 
     def in_force(self) -> list[SettingInForce]:
         """Every variable with its value and origin, secrets hidden."""
-        origins = self.origins()
+        origins, values = self.origins(), dict(self) | {"max_concurrent": self.concurrency}
         return [
-            SettingInForce(variable, _shown(getattr(self, name)), origins[name])
+            SettingInForce(variable, _shown(values[name]), origins[name])
             for name, variable in VARIABLES.items()
         ]
 

@@ -51,6 +51,15 @@ def stack(tmp_path: Path) -> tuple[Path, np.ndarray[Any, Any]]:
     return folder, volume
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_parameter_without_effect_is_told(
+    commands: Commands, stack: tuple[Path, Any], form: list[str]
+) -> None:
+    done = commands.run("convert", stack[0], "out", "--param", "variabel=t", *form)
+    assert done.returncode == 0
+    assert "Note: Parameters without effect on tiff files: variabel." in done.stderr
+
+
 def test_json_is_one_object_with_exactly_the_agreed_keys(
     commands: Commands, stack: tuple[Path, Any]
 ) -> None:

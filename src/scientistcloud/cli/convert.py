@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,10 +26,12 @@ from scientistcloud.cli.console import (
     say,
     size_text,
     told_errors,
+    warn,
 )
 from scientistcloud.cli.destination import check, destination
 from scientistcloud.cli.interrupt import Interrupt
 from scientistcloud.cli.progress import ProgressDisplay
+from scientistcloud.conversion.generations import METADATA
 from scientistcloud.conversion.options import Codec, ConversionOptions, LayoutName, VerifyMode
 from scientistcloud.conversion.options import Progress as ConversionProgress
 from scientistcloud.conversion.publish import StagingLost, publish_log
@@ -36,6 +39,7 @@ from scientistcloud.errors import StorageUnavailable
 
 app = command_app()
 
+_SHOWN_NOTES = 10
 PHASES = {
     "reading": "Looking at the files",
     "copying": "Converting",
@@ -117,6 +121,7 @@ def convert(
             print_json({key: result[key] for key in RESULT_KEYS})
         else:
             _tell(result, target)
+        _tell_notes(target)
 
 
 def _run(source: Path, target: Path, options: ConversionOptions) -> dict[str, Any]:
@@ -157,6 +162,15 @@ def _tell(result: dict[str, Any], target: Path) -> None:
     )
     if not result["verified"]:
         say("It was not verified (--verify off).")
+
+
+def _tell_notes(target: Path) -> None:
+    """What was passed over or without effect; beside the answer, also where that is JSON."""
+    notes = json.loads((target / METADATA).read_bytes())["source"]["notes"]
+    for note in notes[:_SHOWN_NOTES]:
+        warn(f"Note: {note}")
+    if len(notes) > _SHOWN_NOTES:
+        warn(f"Note: {len(notes) - _SHOWN_NOTES} more in {target / METADATA}.")
 
 
 def _shape_text(dataset: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from scientistcloud.cli.arguments import HomeOption, JsonOption, SettingsOption, command_app
-from scientistcloud.cli.console import FAILED, print_json, say, told_errors
+from scientistcloud.cli.console import FAILED, print_json, say, size_text, told_errors
 from scientistcloud.cli.diagnosis import Finding, Level, attempt, examine
 from scientistcloud.cli.folders import check_folders
 from scientistcloud.cli.place import in_home, opened, own_home
@@ -92,12 +92,18 @@ def _tell(rows: list[SettingInForce], findings: list[Finding], *, well: bool) ->
             say(f"{'':17} -> {each.remedy}")
     if rows:
         say("\nSettings in force:")
-        widths = [max(len(getattr(row, name)) for row in rows) for name in ("variable", "value")]
-        for row in rows:
-            value = row.value or "(none)"
-            say(f"  {row.variable:{widths[0]}}  {value:{widths[1]}}  ({row.origin})")
+        cells = [(row.variable, _value_text(row), f"({row.origin})") for row in rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for variable, value, origin in cells:
+            say(f"  {variable:{widths[0]}}  {value:{widths[1]}}  {origin}")
     number = sum(each.level is Level.FAIL for each in findings)
     say("\nAll is well." if well else f"\n{number} thing(s) to put right: see FAIL above.")
+
+
+def _value_text(row: SettingInForce) -> str:
+    if row.variable == VARIABLES["memory_limit_bytes"]:
+        return f"{row.value} ({size_text(int(row.value))})"
+    return row.value or "(none)"
 
 
 def _as_dict(rows: list[SettingInForce], findings: list[Finding], *, well: bool) -> dict[str, Any]:
