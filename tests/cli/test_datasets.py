@@ -316,7 +316,7 @@ def test_doctor_names_all_that_is_wrong(
         "upload",
         "(environment)",
         "(default)",
-        " GB)  (default)",
+        " GB) ",
     ):
         assert said in text, said
     told = json.loads(commands.run("doctor", "--json", env=server).stdout)
