@@ -48,5 +48,5 @@ def test_an_unknown_code_is_an_unexpected_error() -> None:
 
 
 def test_the_page_of_errors_is_up_to_date() -> None:
-    page = runpy.run_path(str(DOCS / "generate_errors.py"))["page"]
+    page = runpy.run_path(str(DOCS / "make_errors.py"))["page"]
     assert (DOCS / "errors.md").read_text(encoding="utf-8") == page()

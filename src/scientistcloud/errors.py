@@ -283,7 +283,7 @@ class SourceChanged(TransientError):
 class AttemptCrashed(TransientError):
     counted = True
     meaning = "The conversion crashed."
-    cause = "A library crashed on the file, or the host ran out of memory."
+    cause = "A library crashed on the file, or somebody killed its process."
     remedy_hint = "If it happens again, the file is probably damaged: check it at its origin."
 
 
