@@ -17,7 +17,8 @@ PAGE = Path(__file__).with_name("errors.md")
 
 HEAD = """# Errors
 
-Made by `python docs/make_errors.py` from `src/scientistcloud/errors.py`; a test keeps it up to date.
+Made by `python docs/make_errors.py` from `src/scientistcloud/errors.py`; a test keeps it up
+to date.
 
 A dataset whose conversion failed carries `conversion.error` with a `code`, a `message` that names
 the file and what is wrong with it, and a `remedy`. Codes are stable; messages may be reworded.
