@@ -156,7 +156,7 @@ def check(root: Path, only: Any = None, **fields: Any) -> None:
             assert np.array_equal(dataset.read(field=name, time=timestep), volume)
     assert list(verify_path(target / "visus.idx")) == []
     assert len(list((target / "visus").iterdir())) == 1
-    assert not list(target.rglob("spill")) + list(target.rglob("*.part"))
+    assert not list(target.rglob("spill*")) + list(target.rglob("*.part"))
     staging = root / "converted" / ".staging"
     finish_revoked(staging, root / "converted")
     assert [p for p in staging.rglob("*") if p.is_file()] == []

@@ -21,7 +21,6 @@ from scientistcloud.idx.writer import WriterState
 
 _MAGIC = b"SCCHECK1"
 _HEAD = struct.Struct("<8sQI")
-_LARGEST_BYTES = 1 << 30
 _CHUNK_BYTES = 1 << 20
 
 
@@ -138,6 +137,9 @@ class Checkpoint:
                     write_all(fd, each, place)
                     place += each.nbytes
                 os.fsync(fd)
+            except OSError:
+                part.unlink(missing_ok=True)
+                raise
             finally:
                 os.close(fd)
             part.replace(path)
@@ -152,7 +154,7 @@ class Checkpoint:
             return None
         try:
             magic, size, crc = _HEAD.unpack(os.pread(fd, _HEAD.size, 0))
-            if magic != _MAGIC or size > _LARGEST_BYTES:
+            if magic != _MAGIC or size > os.fstat(fd).st_size:
                 return None
             text = os.pread(fd, size, _HEAD.size)
             if crc32(text) != crc:

@@ -51,8 +51,7 @@ class Keeps(Protocol):
 
     @property
     def start(self) -> CopyState: ...
-    @property
-    def spill_path(self) -> Path | None: ...
+    def spill_path(self, at: CopyState) -> Path | None: ...
     def restore(self, held: int, out: memoryview) -> None: ...
     def is_due(self) -> bool: ...
     def keep(self, at: CopyState, held: Sequence[tuple[int, int, memoryview]]) -> None: ...
@@ -62,7 +61,9 @@ class KeepsNothing:
     """For loops that are begun again from the start."""
 
     start = CopyState()
-    spill_path: Path | None = None
+
+    def spill_path(self, at: CopyState) -> Path | None:
+        return None
 
     def restore(self, held: int, out: memoryview) -> None:
         raise AssertionError("nothing was held")
@@ -167,7 +168,7 @@ class Copy:
         if not plan.spill_bytes:
             self.walk(self._source, plan, timestep, at=at)
             return
-        path = self._keeps.spill_path
+        path = self._keeps.spill_path(at)
         with Spill(self._scratch, self._shape, plan.field, path) as spill:
             self._needs_spill = at.filled > 0
             for done in spill.fill(self._source, plan, timestep, self._pipeline, at.filled):

@@ -14,7 +14,8 @@ from scientistcloud.conversion.checkpoint import Checkpoint, CopyState, DatasetS
 from scientistcloud.conversion.options import ConversionOptions
 from scientistcloud.conversion.plan import ConversionPlan, DatasetPlan
 from scientistcloud.conversion.publish import Publication
-from scientistcloud.conversion.takeover import SPILL, forget, take_over
+from scientistcloud.conversion.takeover import forget, spill_name, take_over
+from scientistcloud.errors import OutOfSpace
 from scientistcloud.idx.codecs import crc32
 from scientistcloud.idx.writer import IdxWriter
 
@@ -51,7 +52,7 @@ class Journal:
 
     def begin(self, key: str, stop: Callable[[], bool]) -> bool:
         """Go on from what attempts under the same key have left; whether there was anything."""
-        found = take_over(self._publication, key, stop) if self.is_kept else None
+        found = take_over(self._publication, key if self.is_kept else "", stop)
         self._checkpoint = found or Checkpoint(key)
         self._is_kept = found is not None
         return self._is_kept
@@ -104,8 +105,13 @@ class Journal:
         self._checkpoint = Checkpoint(self._checkpoint.key, done_bytes, (*others, state))
 
     def _keep(self, samples: Sequence[memoryview]) -> None:
-        self._checkpoint.save(self._publication.checkpoint, samples)
-        self._is_kept = True
+        path = self._publication.checkpoint
+        try:
+            self._checkpoint.save(path, samples)
+        except OutOfSpace:
+            # The data may fit all the same. What the last one needs is perhaps about to go.
+            path.unlink(missing_ok=True)
+        self._is_kept = path.exists()
         self._pause(time.monotonic() - self._asked)
 
     def _pause(self, cost_seconds: float) -> None:
@@ -133,11 +139,10 @@ class Keeper:
         state = self._journal.state(self._name)
         return (state and state.copy) or CopyState()
 
-    @property
-    def spill_path(self) -> Path | None:
+    def spill_path(self, at: CopyState) -> Path | None:
         """For the scratch file of a field, which must outlive this attempt; None: it need not."""
         publication = self._journal._publication
-        return publication.blocks(self._name) / SPILL if self._journal.is_kept else None
+        return publication.blocks(self._name) / spill_name(at) if self._journal.is_kept else None
 
     def restore(self, held: int, out: memoryview) -> None:
         """Read the samples of a brick that is held by `start` (its index)."""

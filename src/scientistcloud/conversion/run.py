@@ -28,6 +28,7 @@ from scientistcloud.conversion.publish import (
 )
 from scientistcloud.conversion.record import ConversionLog, InputFile
 from scientistcloud.conversion.result import ConversionResult, Meter, Usage, describe_outputs
+from scientistcloud.conversion.takeover import kept_bytes
 from scientistcloud.conversion.verify import verify_dataset
 from scientistcloud.errors import (
     ConversionError,
@@ -178,9 +179,13 @@ class _Conversion:
             return self._record(source, inputs, request, fingerprint)
 
     def _disk_bytes(self, plan: ConversionPlan, listing: Listing) -> int:
-        """Scratch files and output, at most: compressed input rarely doubles in size."""
+        """Scratch files and output, at most, that are not there yet.
+
+        Compressed input rarely doubles in size.
+        """
         input_bytes = sum(entry.size_bytes for entry in listing.files)
-        return plan.disk_bytes + min(plan.total_bytes, 2 * input_bytes)
+        needed_bytes = plan.disk_bytes + min(plan.total_bytes, 2 * input_bytes)
+        return max(0, needed_bytes - kept_bytes(self._publication))
 
     def _plan(self, source: Source, listing: Listing) -> ConversionPlan:
         spec = source.spec

@@ -11,20 +11,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scientistcloud.conversion.checkpoint import Checkpoint
+from scientistcloud.conversion.checkpoint import Checkpoint, CopyState, DatasetState
+from scientistcloud.conversion.generations import BLOCKS, dataset_folders, drop_unpublished
 from scientistcloud.conversion.publish import Publication, StagingLost
 from scientistcloud.errors import ConversionError, Stopped
-from scientistcloud.idx.block_store import FileState
 from scientistcloud.idx.manifest import MANIFEST_NAME
 from scientistcloud.idx.storage import sync_folder
-
-SPILL = "spill"
-"""Name of the scratch file that is kept beside the blocks while its field is copied."""
 
 MOST_RESUMED = 2
 """So many attempts may begin at one checkpoint: perhaps it is what they die of."""
@@ -32,10 +28,18 @@ MOST_RESUMED = 2
 _COPY_BYTES = 8 << 20
 
 
+def spill_name(at: CopyState) -> str:
+    """Of the scratch file that is kept beside the blocks while a field is copied.
+
+    One for each: a former owner that writes on, into the next one, reaches none that is of use.
+    """
+    return f"spill-{at.timestep}-{at.field}"
+
+
 def take_over(
     publication: Publication, key: str, stop: Callable[[], bool] = lambda: False
 ) -> Checkpoint | None:
-    """Make what former attempts under this `key` finished this attempt's own.
+    """Make what former attempts under this `key` finished this attempt's own; the rest goes.
 
     Parameters
     ----------
@@ -53,27 +57,56 @@ def take_over(
     StagingLost
         What was found may be the work of a newer owner.
     """
-    found = _usable(publication, key)
+    former = list(_checkpoints(publication.checkpoint.parent))
+    found = _usable(former, key)
     # After the look: before a newer owner keeps anything, it has taken our staging folder away.
     if not publication.staging.is_dir():
         raise StagingLost(f"{publication.staging} was taken away")
-    for former, checkpoint in found:
-        try:
-            _take(publication, former, checkpoint, stop)
-        except (OSError, ConversionError):
-            _leave(publication, checkpoint)
-        else:
-            # Where the samples begin depends on the text before them.
-            return Checkpoint.load(publication.checkpoint)
-        finally:
-            former.unlink(missing_ok=True)
-    return None
+    taken = any(_is_taken(publication, path, each, stop) for path, each in found)
+    _drop(publication, former)
+    # Where the samples begin depends on the text before them.
+    return Checkpoint.load(publication.checkpoint) if taken else None
 
 
-def _usable(publication: Publication, key: str) -> list[tuple[Path, Checkpoint]]:
+def kept_bytes(publication: Publication) -> int:
+    """What former attempts hold on the disk, which `take_over` takes or removes."""
+    names = [path.name for path in _checkpoints(publication.checkpoint.parent)]
+    folders = [f / BLOCKS / name for f in dataset_folders(publication.target) for name in names]
+    return sum(_used_bytes(Path(at) / n) for f in folders for at, _, ns in os.walk(f) for n in ns)
+
+
+def _used_bytes(path: Path) -> int:
+    try:
+        return path.lstat().st_blocks * 512  # there are holes
+    except FileNotFoundError:  # somebody else is removing it
+        return 0
+
+
+def _is_taken(
+    publication: Publication, former: Path, checkpoint: Checkpoint, stop: Callable[[], bool]
+) -> bool:
+    try:
+        _take(publication, former, checkpoint, stop)
+    except (OSError, ConversionError):
+        _leave(publication, checkpoint)
+        return False
+    finally:
+        former.unlink(missing_ok=True)
+    return True
+
+
+def _drop(publication: Publication, former: Sequence[Path]) -> None:
+    """Remove checkpoints, and what they still stand for: its space may be needed."""
+    for path in former:
+        path.unlink(missing_ok=True)
+    if former:
+        drop_unpublished(publication.target, publication.staging_root, publication.name)
+
+
+def _usable(paths: Iterable[Path], key: str) -> list[tuple[Path, Checkpoint]]:
     """The checkpoints of the key, and where they are; the one that came furthest first."""
     found = []
-    for path in _checkpoints(publication.checkpoint.parent):
+    for path in paths:
         checkpoint = Checkpoint.load(path)
         if checkpoint and checkpoint.key == key and checkpoint.resumed < MOST_RESUMED:
             found.append((path, checkpoint))
@@ -88,7 +121,7 @@ def _take(
     for dataset in checkpoint.datasets:
         blocks = publication.blocks(dataset.name)
         blocks.with_name(former.name).rename(blocks)
-        _own(blocks, dataset.writer.files, stop)
+        _own(blocks, dataset, stop)
 
 
 def _leave(publication: Publication, checkpoint: Checkpoint) -> None:
@@ -103,7 +136,7 @@ def _checkpoints(folder: Path) -> Iterator[Path]:
         yield from (p for p in folder.iterdir() if re.fullmatch(r"[0-9a-f]{16}", p.name))
 
 
-def _own(blocks: Path, files: Sequence[FileState], stop: Callable[[], bool]) -> None:
+def _own(blocks: Path, state: DatasetState, stop: Callable[[], bool]) -> None:
     """Leave in `blocks` what was there at the checkpoint, with nobody else to write into it.
 
     Raises
@@ -112,13 +145,19 @@ def _own(blocks: Path, files: Sequence[FileState], stop: Callable[[], bool]) -> 
         A file is not as it should be.
     Stopped
     """
-    known = {str(blocks / each.name) for each in files}
-    kept = {str(blocks / name) for name in (MANIFEST_NAME, SPILL)}
+    files = state.writer.files
+    needed = {str(blocks / each.name) for each in files} | {str(blocks / MANIFEST_NAME)}
+    if state.copy is not None and state.copy.filled:
+        needed.add(str(blocks / spill_name(state.copy)))
     for folder, _, names in os.walk(blocks):
         for name in names:
             path = Path(folder) / name
-            if str(path) not in known | kept:
+            if str(path) in needed:
+                needed.remove(str(path))
+            else:
                 path.unlink()
+    if needed:
+        raise OSError(f"{min(needed)} is gone")
     for each in files:
         path = blocks / each.name
         size = path.stat().st_size
@@ -158,5 +197,5 @@ def _copy_range(source: int, copy: int, place: int, size: int) -> int:
 
 def forget(publication: Publication) -> None:
     """Remove all checkpoints of the dataset: what they stand for goes with the next clearing."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(publication.checkpoint.parent)
+    # A former owner may be writing another one, which is of no use without its blocks.
+    shutil.rmtree(publication.checkpoint.parent, ignore_errors=True)
