@@ -300,6 +300,8 @@ def test_doctor_names_all_that_is_wrong(
         {"uuid": "bad", "status": "conversion failed", "conversion": {"error": error}}
     )
     (Path(server["VISUS_DATASETS"]) / "converted").rmdir()
+    for name in ("a-dataset", ".hidden"):
+        (Path(server["VISUS_DATASETS"]) / "upload" / name).mkdir()
     done = commands.run("doctor", env=server)
     assert done.returncode == 1
     text = done.stdout
@@ -313,7 +315,7 @@ def test_doctor_names_all_that_is_wrong(
         "CorruptSource: x.tif is cut.",
         "Upload it again.",
         "converted does not exist",
-        "upload",
+        "upload: 1 entry, readable",
         "(environment)",
         "(default)",
         " GB) ",

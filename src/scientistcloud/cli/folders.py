@@ -53,7 +53,8 @@ def _in_time(variable: str, folder: Path, *, writable: bool) -> Finding:
 def _look(variable: str, folder: Path, *, writable: bool) -> Finding:
     kind = "converted" if writable else "upload"
     try:
-        names = os.listdir(folder)  # noqa: PTH208  only their number matters
+        names = os.listdir(folder)  # noqa: PTH208  paths would be made for nothing
+        number = sum(not name.startswith(".") for name in names)
         if writable:
             with tempfile.TemporaryFile(dir=folder):
                 pass
@@ -73,9 +74,10 @@ def _look(variable: str, folder: Path, *, writable: bool) -> Finding:
             f"{getpass.getuser()}: {error.strerror}",
             f"Give {getpass.getuser()} the right to, or run this as the user of the service.",
         )
-    facts = {"path": str(folder), "entries": len(names), "free_bytes": free_bytes}
+    facts = {"path": str(folder), "entries": number, "free_bytes": free_bytes}
     rights = "readable and writable" if writable else "readable"
-    text = f"{kind} {folder}: {len(names)} entries, {rights}, {size_text(free_bytes)} free"
+    entries = "1 entry" if number == 1 else f"{number} entries"
+    text = f"{kind} {folder}: {entries}, {rights}, {size_text(free_bytes)} free"
     if writable and free_bytes < _LITTLE_BYTES:
         level = Level.FAIL if free_bytes < _NONE_BYTES else Level.WARN
         return Finding(level, "folders", text, "Free space: conversions wait for it.", facts)
