@@ -20,6 +20,7 @@ from scientistcloud.conversion.brick import Brick, Buffers
 from scientistcloud.conversion.bricks import pieces
 from scientistcloud.conversion.checkpoint import CopyState
 from scientistcloud.conversion.field_plan import FieldPlan
+from scientistcloud.conversion.keeps import Keeps, KeepsNothing
 from scientistcloud.conversion.pipeline import Pipeline
 from scientistcloud.conversion.plan import DatasetPlan
 from scientistcloud.conversion.spill import Spill
@@ -44,35 +45,6 @@ class Takes(Protocol):
     """Where the samples go that the last stage of a part of a cascade carries on."""
 
     def take(self, plan: FieldPlan, timestep: int, cell: Box, samples: NDArray[Any]) -> None: ...
-
-
-class Keeps(Protocol):
-    """Keeps how far the loop is, for an attempt that goes on from there."""
-
-    @property
-    def start(self) -> CopyState: ...
-    def spill_path(self, at: CopyState) -> Path | None: ...
-    def restore(self, held: int, out: memoryview) -> None: ...
-    def is_due(self) -> bool: ...
-    def keep(self, at: CopyState, held: Sequence[tuple[int, int, memoryview]]) -> None: ...
-
-
-class KeepsNothing:
-    """For loops that are begun again from the start."""
-
-    start = CopyState()
-
-    def spill_path(self, at: CopyState) -> Path | None:
-        return None
-
-    def restore(self, held: int, out: memoryview) -> None:
-        raise AssertionError("nothing was held")
-
-    def is_due(self) -> bool:
-        return False
-
-    def keep(self, at: CopyState, held: Sequence[tuple[int, int, memoryview]]) -> None:
-        pass
 
 
 def copy_dataset(

@@ -1,8 +1,8 @@
-"""Where stored blocks go: `BlockFiles` (many blocks a file) and `ArcoFiles` (one file a block).
+"""Where stored blocks go: a `BlockStore`, and `BlockFiles` (many blocks a file).
 
-Both may be called from several threads at once; no thread ever seeks. Files are brought to stable
-storage in a thread of their own while the others go on. Errors of the file system leave here as
-`OutOfSpace` or `StorageUnavailable`.
+A store may be called from several threads at once; no thread ever seeks. Files are brought to
+stable storage in a thread of their own while the others go on. Errors of the file system leave
+here as `OutOfSpace` or `StorageUnavailable`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Protocol
 
 from scientistcloud.idx.blockfile import (
     Entry,
-    arco_file_name,
     block_file_name,
     block_template,
     entry_position,
@@ -271,53 +270,3 @@ class BlockFiles:
         """Of what is no block: the table, as there are no gaps."""
         table = os.pread(file.fd, self._table_bytes, 0)
         return FileSum(os.fstat(file.fd).st_size, crc32(table), "rest")
-
-
-class ArcoFiles:
-    """One file a block below a folder; a block's own checksum covers all of its file."""
-
-    def __init__(self, layout: IdxLayout, folder: Path) -> None:
-        self._names = [f.name for f in layout.fields]
-        self._folders = Folders(folder)
-        self._background = Background(MAX_OPEN_FILES)
-        self._lock = threading.Lock()
-
-    def store(
-        self, timestep: int, field: int, block: int, payload: bytes | memoryview, flags: int
-    ) -> None:
-        path = self._folders.root / arco_file_name(timestep, self._names[field], block)
-        with writing():
-            with self._lock:
-                self._folders.ensure(path.parent)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            try:
-                write_all(fd, payload, 0)
-            except BaseException:
-                os.close(fd)
-                raise
-            self._background.submit(_sync_and_close, fd)
-
-    def leave_out(self, timestep: int, block: int) -> None:
-        pass
-
-    def settle(self) -> None:
-        self.finish()
-
-    def files(self) -> Iterator[FileState]:
-        return iter(())
-
-    def finish(self) -> dict[str, FileSum]:
-        with writing():
-            self._background.finish()
-            self._folders.sync()
-        return {}
-
-    def abandon(self) -> None:
-        self._background.close()
-
-
-def _sync_and_close(fd: int) -> None:
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

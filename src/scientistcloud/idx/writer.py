@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.grid import Shape
-from scientistcloud.idx.block_store import ArcoFiles, BlockFiles, BlockStore, FileState
+from scientistcloud.idx.arco_files import ArcoFiles
+from scientistcloud.idx.block_store import BlockFiles, BlockStore, FileState
 from scientistcloud.idx.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, crc32
 from scientistcloud.idx.gather import gather
 from scientistcloud.idx.header import IdxHeader, format_header
