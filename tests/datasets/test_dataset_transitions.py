@@ -191,7 +191,6 @@ def test_a_request_during_the_conversion_takes_the_claim_away(store: DatasetStor
     queue(store, "u1")
     first = claimed(store)
     edit(store, "u1", status="conversion queued")
-    assert not store.holds(first)
     assert not store.renew(first, (50.0, "half"))
     assert not store.complete(first, PortalSummary())
     assert document(store, "u1")["status"] == "conversion queued"

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 Stage = dict[str, Any]
-Expression = Any
 
 NOW = "$$NOW"
 REMOVE = "$$REMOVE"

@@ -152,10 +152,6 @@ class DatasetStore:
         # Somebody else wrote to it: harmless, unless it is another dataset now.
         return bool(before.get("uuid") == claim.uuid)
 
-    def holds(self, claim: Claim) -> bool:
-        """Whether the claim is still ours, without renewing it."""
-        return self._collection.find_one(held(claim), {"_id": 1}) is not None
-
     def held_tokens(self, tokens: Collection[str]) -> set[str]:
         """Which of these tokens are in the lease of a claim now, whoever holds it."""
         query: Document = {"status": DatasetStatus.CONVERTING.value}

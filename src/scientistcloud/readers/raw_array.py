@@ -232,13 +232,3 @@ class RawSource:
         trace: TracebackType | None,
     ) -> None:
         self._pool.close()
-
-
-def contiguous_strides(shape: Shape, sample_bytes: int) -> Shape:
-    """Strides in bytes of a packed array whose last axis is the fastest."""
-    strides = []
-    step = sample_bytes
-    for n in reversed(shape):
-        strides.append(step)
-        step *= max(1, n)
-    return tuple(reversed(strides))
