@@ -28,6 +28,7 @@ from scientistcloud.errors import (
     OutOfSpace,
     StorageUnavailable,
 )
+from scientistcloud.service import allocator
 from scientistcloud.service.admission import Admission
 from scientistcloud.service.children import WarmProcess, WarmProcessFailed
 from scientistcloud.service.heartbeat import Heartbeat
@@ -58,6 +59,7 @@ def run_service(settings: Settings, *, drain: bool = False) -> int:
     BadSettings
         There is no MONGO_URL.
     """
+    allocator.keep_little()
     service = BackgroundService(settings)
     stop_on_signals(service.stop)
     return service.run(drain=drain)
