@@ -20,21 +20,17 @@ from scientistcloud.readers.base import (
 from scientistcloud.readers.dicom_file import DicomFile, PixelFormat, read_file
 from scientistcloud.readers.dicom_frames import CACHED_FRAMES, FrameDecoder, Slices, frame_reader
 from scientistcloud.readers.dicom_series import Series, group_series, renamed
-from scientistcloud.readers.files import FilePool
+from scientistcloud.readers.files import FilePool, handed_over
 from scientistcloud.readers.output_names import output_name
 from scientistcloud.readers.raw_array import BoxReader, RawSource, Scale
 
 
 def open_files(files: Sequence[Path], selection: Selection) -> RawSource:
     """Open `files` as `Reader.open` says."""
-    pool = FilePool(selection.root)
-    try:
+    with handed_over(FilePool(selection.root)) as pool:
         found, notes = _read_files(files, pool)
         series, choice = _choose(renamed(group_series(found)), selection)
         return _source(series, choice, notes, pool)
-    except BaseException:
-        pool.close()
-        raise
 
 
 def _read_files(files: Sequence[Path], pool: FilePool) -> tuple[list[DicomFile], tuple[str, ...]]:

@@ -8,13 +8,32 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.errors import CorruptSource, StorageUnavailable
 from scientistcloud.readers.listing import open_regular
+
+
+class Closes(Protocol):
+    """What holds files open until it is closed."""
+
+    def close(self) -> None: ...
+
+
+_Pool = TypeVar("_Pool", bound=Closes)
+
+
+@contextmanager
+def handed_over(pool: _Pool) -> Iterator[_Pool]:
+    """`pool`, for a source that will close it; closed here if that source is never made."""
+    try:
+        yield pool
+    except BaseException:
+        pool.close()
+        raise
 
 
 class FilePool:

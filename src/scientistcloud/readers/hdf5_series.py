@@ -10,6 +10,7 @@ from typing import Any
 from scientistcloud.errors import ConversionError, InvalidOptions, UnsupportedLayout
 from scientistcloud.readers.attributes import text
 from scientistcloud.readers.base import Choice, Selection, SourceSpec
+from scientistcloud.readers.files import handed_over
 from scientistcloud.readers.hdf5_catalogue import Catalogue, catalogue, described
 from scientistcloud.readers.hdf5_choice import choose
 from scientistcloud.readers.hdf5_datasets import Built, Opened, build
@@ -23,12 +24,8 @@ _MAX_DESCRIBED_FILES = 16
 
 def open_files(paths: Sequence[Path], selection: Selection) -> Hdf5Source:
     """Open `paths` as one source, by the rules in `readers.hdf5`."""
-    files = Hdf5Files(selection.root)
-    try:
+    with handed_over(Hdf5Files(selection.root)) as files:
         return _open(files, [path.resolve() for path in paths], selection)
-    except BaseException:
-        files.close()
-        raise
 
 
 def _open(files: Hdf5Files, paths: list[Path], selection: Selection) -> Hdf5Source:

@@ -12,7 +12,7 @@ import tifffile
 
 from scientistcloud.errors import CorruptSource, UnsupportedLayout
 from scientistcloud.readers.base import Choice, Selection, Sensor, Source, SourceSpec
-from scientistcloud.readers.files import FilePool
+from scientistcloud.readers.files import FilePool, handed_over
 from scientistcloud.readers.image_headers import ImageHeader, read_header
 from scientistcloud.readers.image_planes import ImagePlane, Sheet, first_line
 from scientistcloud.readers.likeness import check_alike, check_arranged
@@ -36,15 +36,11 @@ def open_images(files: Sequence[Path], selection: Selection) -> Source:
     ConversionError
         Whatever keeps them from being converted.
     """
-    pool = FilePool(selection.root)
-    try:
+    with handed_over(FilePool(selection.root)) as pool:
         names = {pool.name(path): path for path in files}
         chosen = select_files(list(names), selection.parameters.get("files"))
         sheets = {name: read_sheet(pool, names[name]) for name in chosen}
         return _Opening(pool, selection, sheets).open()
-    except BaseException:
-        pool.close()
-        raise
 
 
 def read_sheet(pool: FilePool, path: Path) -> Sheet:

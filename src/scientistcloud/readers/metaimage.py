@@ -19,6 +19,7 @@ from scientistcloud.readers.attributes import json_attributes
 from scientistcloud.readers.base import Axis, Choice, Match, Selection, Source
 from scientistcloud.readers.compression import MAGIC, decompress, file_blocks
 from scientistcloud.readers.data_file_names import numbered_names
+from scientistcloud.readers.files import handed_over
 from scientistcloud.readers.listing import read_head
 from scientistcloud.readers.raw_grid import StoredAxis, Volume, make_volume, spread_over_files
 from scientistcloud.readers.sample_text import from_ascii
@@ -72,13 +73,9 @@ class MetaImageReader:
         return Match.POSSIBLE if path.suffix.lower() in _SUFFIXES else Match.NO
 
     def open(self, files: Sequence[Path], selection: Selection) -> Source:
-        pool = ScratchPool(selection)
-        try:
+        with handed_over(ScratchPool(selection)) as pool:
             volumes = [_volume(path, pool) for path in files]
             return open_volumes(volumes, "MetaImage", selection.parameters, pool)
-        except BaseException:
-            pool.close()
-            raise
 
 
 READER = MetaImageReader()

@@ -20,7 +20,7 @@ from scientistcloud.grid import Box
 from scientistcloud.readers.attributes import json_value
 from scientistcloud.readers.axis_roles import pieces
 from scientistcloud.readers.base import Axis, Choice, Match, Selection, Source
-from scientistcloud.readers.files import FilePool
+from scientistcloud.readers.files import FilePool, handed_over
 from scientistcloud.readers.listing import read_head
 from scientistcloud.readers.raw_array import SPAN_BYTES, BoxReader, RawArray
 from scientistcloud.readers.raw_grid import StoredAxis, Volume, make_volume
@@ -58,13 +58,9 @@ class MrcReader:
         return Match.NO
 
     def open(self, files: Sequence[Path], selection: Selection) -> Source:
-        pool = FilePool(selection.root)
-        try:
+        with handed_over(FilePool(selection.root)) as pool:
             volumes = [_volume(path, pool, selection) for path in files]
             return open_volumes(volumes, "MRC map", selection.parameters, pool)
-        except BaseException:
-            pool.close()
-            raise
 
 
 READER = MrcReader()

@@ -12,6 +12,7 @@ from scientistcloud.readers.base import Choice, DatasetSpec, FieldSpec, Selectio
 from scientistcloud.readers.cf_datasets import datasets_of, described
 from scientistcloud.readers.cf_grids import CfGrids, GridField, grids_of
 from scientistcloud.readers.cf_source import CfPart, CfSource, working_bytes
+from scientistcloud.readers.files import handed_over
 from scientistcloud.readers.named_files import ALL, MAX_ALTERNATIVES, named_files
 from scientistcloud.readers.netcdf_files import CHUNK_CACHE_BYTES, NetcdfFiles
 from scientistcloud.readers.output_names import output_name
@@ -37,12 +38,8 @@ class _Opened:
 
 def open_files(paths: Sequence[Path], selection: Selection) -> CfSource:
     """Open `paths` as one source, by the rules in `readers.netcdf`."""
-    files = NetcdfFiles(selection.root)
-    try:
+    with handed_over(NetcdfFiles(selection.root)) as files:
         return _open(files, [path.resolve() for path in paths], selection.parameters)
-    except BaseException:
-        files.close()
-        raise
 
 
 def _open(files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]) -> CfSource:

@@ -16,7 +16,7 @@ import numpy as np
 from scientistcloud.errors import MissingMember
 from scientistcloud.readers.attributes import json_value
 from scientistcloud.readers.base import Axis, Choice, Match, Selection, Source
-from scientistcloud.readers.files import FilePool
+from scientistcloud.readers.files import FilePool, handed_over
 from scientistcloud.readers.listing import read_head
 from scientistcloud.readers.nifti_header import NiftiHeader, check_rank, is_nifti, parse_header
 from scientistcloud.readers.raw_array import Scale
@@ -42,13 +42,9 @@ class NiftiReader:
     def open(self, files: Sequence[Path], selection: Selection) -> Source:
         headers = [path for path in files if path.suffix.lower() != ".img"]
         headers = headers or [h for h in map(_header_beside, files) if h is not None]
-        pool = FilePool(selection.root)
-        try:
+        with handed_over(FilePool(selection.root)) as pool:
             volumes = [_volume(path, pool) for path in headers]
             return open_volumes(volumes, _format(volumes), selection.parameters, pool)
-        except BaseException:
-            pool.close()
-            raise
 
 
 READER = NiftiReader()

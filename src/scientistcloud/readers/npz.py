@@ -31,6 +31,7 @@ from scientistcloud.readers.archive_zip import (
     member_blocks,
 )
 from scientistcloud.readers.base import Axis, Choice, FieldSpec, Match, Selection, Source
+from scientistcloud.readers.files import handed_over
 from scientistcloud.readers.numpy import (
     HEADER_ERRORS,
     Header,
@@ -59,14 +60,10 @@ class NpzReader:
         return Match.CERTAIN if head.startswith((b"PK\3\4", b"PK\5\6")) else Match.POSSIBLE
 
     def open(self, files: Sequence[Path], selection: Selection) -> Source:
-        pool = ScratchPool(selection)
-        try:
+        with handed_over(ScratchPool(selection)) as pool:
             wanted = selection.parameters.get("arrays")
             volumes = [v for path in files for v in _volumes(path, pool, wanted)]
             return open_volumes(volumes, "NumPy archive", selection.parameters, pool)
-        except BaseException:
-            pool.close()
-            raise
 
 
 READER = NpzReader()

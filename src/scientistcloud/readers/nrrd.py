@@ -15,6 +15,7 @@ from scientistcloud.errors import CorruptSource, UnsupportedLayout
 from scientistcloud.readers.attributes import json_attributes, text
 from scientistcloud.readers.base import Choice, Match, Selection, Source
 from scientistcloud.readers.compression import decompress, file_blocks
+from scientistcloud.readers.files import handed_over
 from scientistcloud.readers.listing import read_head
 from scientistcloud.readers.nrrd_header import MAGIC, MAX_HEADER_BYTES, NrrdHeader, parse_header
 from scientistcloud.readers.raw_grid import StoredAxis, Volume, make_volume, spread_over_files
@@ -37,13 +38,9 @@ class NrrdReader:
         return Match.POSSIBLE if path.suffix.lower() in _SUFFIXES else Match.NO
 
     def open(self, files: Sequence[Path], selection: Selection) -> Source:
-        pool = ScratchPool(selection)
-        try:
+        with handed_over(ScratchPool(selection)) as pool:
             volumes = [_volume(path, pool) for path in files]
             return open_volumes(volumes, "NRRD", selection.parameters, pool)
-        except BaseException:
-            pool.close()
-            raise
 
 
 READER = NrrdReader()

@@ -23,7 +23,7 @@ import numpy as np
 
 from scientistcloud.errors import CorruptSource, InvalidOptions, UnrecognizedFormat
 from scientistcloud.readers.base import Axis, Choice, Match, Selection, Source
-from scientistcloud.readers.files import FilePool
+from scientistcloud.readers.files import FilePool, handed_over
 from scientistcloud.readers.raw_grid import StoredAxis, Volume, make_volume
 from scientistcloud.readers.volume_set import open_volumes
 
@@ -68,13 +68,9 @@ class RawReader:
         return Match.POSSIBLE if path.suffix.lower() in _SUFFIXES else Match.NO
 
     def open(self, files: Sequence[Path], selection: Selection) -> Source:
-        pool = FilePool(selection.root)
-        try:
+        with handed_over(FilePool(selection.root)) as pool:
             volumes = [_volume(path, pool, selection.parameters) for path in files]
             return open_volumes(volumes, "raw binary", selection.parameters, pool)
-        except BaseException:
-            pool.close()
-            raise
 
 
 READER = RawReader()

@@ -19,7 +19,7 @@ from typing import Any
 
 from scientistcloud.errors import AmbiguousFormat, MissingMember, UnlikeSlices
 from scientistcloud.readers.base import Choice, Selection, Sensor, Source, SourceSpec
-from scientistcloud.readers.files import FilePool
+from scientistcloud.readers.files import FilePool, handed_over
 from scientistcloud.readers.likeness import ImageKind, check_alike, check_arranged
 from scientistcloud.readers.mosaic import are_tiles, lay_out
 from scientistcloud.readers.output_names import output_name
@@ -48,12 +48,8 @@ def open_tiff(files: Sequence[Path], selection: Selection) -> Source:
     ConversionError
         Whatever keeps them from being converted.
     """
-    pool = FilePool(selection.root)
-    try:
+    with handed_over(FilePool(selection.root)) as pool:
         return _Opening(pool, selection).open(files)
-    except BaseException:
-        pool.close()
-        raise
 
 
 class _Opening:
