@@ -8,6 +8,9 @@ from typing import Any
 from scientistcloud.datasets.document import DatasetStatus
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+"""Later dates fit MongoDB, not Python, and cannot be compared with others."""
+
 LOWEST = float("-inf")
 TIME_ORDER = (("conversion.queued_at", 1), ("_id", 1))
 ORDER = (("conversion.priority", -1), *TIME_ORDER)
@@ -18,7 +21,7 @@ STAMPED: dict[str, Any] = {
     "status": DatasetStatus.QUEUED.value,
     "conversion.priority": {"$gte": LOWEST},
     "conversion.share": {"$gte": ""},
-    "conversion.queued_at": {"$gte": EPOCH},
+    "conversion.queued_at": {"$gte": EPOCH, "$lte": LATEST},
 }
 """Queued documents that have their place in the order."""
 

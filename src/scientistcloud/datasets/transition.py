@@ -22,6 +22,7 @@ from scientistcloud.datasets.expression import (
     literal,
     whole,
 )
+from scientistcloud.datasets.order import EPOCH, LATEST
 from scientistcloud.errors import ConversionError, OutOfMemory
 
 HISTORY_LENGTH = 10
@@ -235,12 +236,19 @@ def stamping() -> list[Stage]:
     priority = "$conversion.priority"
     usable = {"$and": [{"$isNumber": priority}, {"$gte": [priority, float("-inf")]}]}
     queued_at = "$conversion.queued_at"
+    dated = {
+        "$and": [
+            is_type(queued_at, "date"),
+            {"$gte": [queued_at, EPOCH]},
+            {"$lte": [queued_at, LATEST]},
+        ]
+    }
     return [
         RESET_CONVERSION,
         {
             "$set": {
                 "conversion.priority": {"$cond": [usable, priority, 0]},
-                "conversion.queued_at": {"$cond": [is_type(queued_at, "date"), queued_at, NOW]},
+                "conversion.queued_at": {"$cond": [dated, queued_at, NOW]},
                 "conversion.share": SHARE,
             }
         },
