@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from pymongo.errors import OperationFailure
 
 from scientistcloud.datasets import expression, transition
 from scientistcloud.datasets.claim_record import CLAIM_FIELDS, claim_from
@@ -46,9 +49,23 @@ class Rescuer:
         # A renewal that hangs when the server comes back, and the next one.
         self._grace_seconds = min(lease_seconds, 2 * collection.timeout_seconds)
         self._given_seconds: dict[str, float] = {}
+        self._refusal: OperationFailure | None = None
 
     def rescue(self) -> Rescued:
-        """One round. After the server was away, owners have a while to renew first."""
+        """One round. After the server was away, owners have a while to renew first.
+
+        Raises
+        ------
+        OperationFailure
+            The server lets us write nothing of what there is to do.
+        """
+        self._refusal = None
+        rescued = self._rescue()
+        if self._refusal is not None and not rescued:
+            raise self._refusal
+        return rescued
+
+    def _rescue(self) -> Rescued:
         expired = self._expired()
         since_outage_seconds = self._collection.seconds_since_outage
         calm = since_outage_seconds >= self._grace_seconds
@@ -57,15 +74,30 @@ class Rescuer:
             claim
             for claim in expired
             if (calm or self._given_seconds[claim.token] >= self._grace_seconds)
-            and self._requeue_lost(claim)
+            and self._is_done(partial(self._requeue_lost, claim))
         )
         if not calm:
             return Rescued(taken)
-        self._date_undated()
-        self._note_claimed_too()
-        foreign = tuple(id for id in self._abandoned() if self._requeue_foreign(id))
-        self._drop_stale_waiting()
+        self._is_done(self._date_undated)
+        self._is_done(self._note_claimed_too)
+        abandoned = self._abandoned()
+        foreign = tuple(
+            each for each in abandoned if self._is_done(partial(self._requeue_foreign, each))
+        )
+        self._is_done(self._drop_stale_waiting)
         return Rescued(taken, foreign)
+
+    def _is_done(self, work: Callable[[], bool | None]) -> bool:
+        """Whether `work` came to something.
+
+        A document that the server does not let us write (too large, or against a validator) keeps
+        no other one from being rescued.
+        """
+        try:
+            return bool(work())
+        except OperationFailure as error:
+            self._refusal = error
+            return False
 
     def _give(self, expired: list[Claim], since_outage_seconds: float) -> None:
         """Note how long owners could have renewed since they were first seen to be late.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -72,17 +73,21 @@ class Rescuer:
         settings = self._around.settings
         while not self._around.stopping.is_set():
             started = time.monotonic()
-            try:
-                self._sweep(settings.out_data_dir, settings.grace_seconds)
-            except OSError as error:
-                log.warning("Cannot remove what is left over", reason=str(error))
-            except DatabaseUnavailable as error:
-                log.warning("MongoDB cannot be reached", reason=error.message)
+            sweep_storage = partial(self._sweep, settings.out_data_dir, settings.grace_seconds)
+            for duty in (self._around.store.clear_cancelled, sweep_storage):
+                try:
+                    duty()
+                except OSError as error:
+                    log.warning("Cannot remove what is left over", reason=str(error))
+                except DatabaseUnavailable as error:
+                    log.warning("MongoDB cannot be reached", reason=error.message)
+                except Exception:
+                    # As above: else nothing would ever be removed again.
+                    log.exception("A duty of the sweeper failed")
             pause = min(_SWEEP_SECONDS, max(1.0, settings.grace_seconds / 4))
             self._around.stopping.wait(max(1.0, pause - (time.monotonic() - started)))
 
     def _sweep(self, converted: Path, grace_seconds: float) -> None:
-        self._around.store.clear_cancelled()
         staging_root = converted / STAGING
         sweep(staging_root, converted, grace_seconds)
         finish_revoked(staging_root, converted)
