@@ -62,7 +62,7 @@ def drop_unpublished(target: Path, staging_root: Path, name: str) -> None:
     keep |= {checkpoint.name for checkpoint in _markers(staging_root / PARTIAL / name)}
     for folder, generation in found:
         if generation.name not in keep:
-            _remove(generation)
+            remove_generation(generation)
             with suppress(OSError):  # not empty: something else is published there
                 (folder / BLOCKS).rmdir()
                 if folder != target:
@@ -87,7 +87,7 @@ def withdraw(target: Path) -> None:
             (folder / HEADER).unlink()
     for folder in dataset_folders(target):
         for generation in _generations(folder):
-            _remove(generation)
+            remove_generation(generation)
         with suppress(OSError):
             (folder / BLOCKS).rmdir()
     for name in (METADATA, LOG):
@@ -136,7 +136,7 @@ def _generations(folder: Path) -> list[Path]:
     return [e for e in blocks.iterdir() if _GENERATION.fullmatch(e.name) and e.is_dir()]
 
 
-def _remove(generation: Path) -> None:
+def remove_generation(generation: Path) -> None:
     """Remove a folder of blocks; renamed first, so that nobody takes it over half removed."""
     away = generation
     if not generation.name.endswith(_DROPPED):

@@ -16,7 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from scientistcloud.conversion.checkpoint import Checkpoint, CopyState, DatasetState
-from scientistcloud.conversion.generations import BLOCKS, dataset_folders, drop_unpublished
+from scientistcloud.conversion.generations import (
+    BLOCKS,
+    RETIRED,
+    dataset_folders,
+    published_generation,
+    remove_generation,
+)
 from scientistcloud.conversion.publish import Publication, StagingLost
 from scientistcloud.errors import ConversionError, Stopped
 from scientistcloud.idx.manifest import MANIFEST_NAME
@@ -99,8 +105,13 @@ def _drop(publication: Publication, former: Sequence[Path]) -> None:
     """Remove checkpoints, and what they still stand for: its space may be needed."""
     for path in former:
         path.unlink(missing_ok=True)
-    if former:
-        drop_unpublished(publication.target, publication.staging_root, publication.name)
+    retired = publication.staging_root / RETIRED / publication.name
+    for folder in dataset_folders(publication.target) if former else ():
+        needed = published_generation(folder)
+        for path in former:
+            blocks = folder / BLOCKS / path.name
+            if path.name != needed and not (retired / path.name).exists() and blocks.is_dir():
+                remove_generation(blocks)
 
 
 def _usable(paths: Iterable[Path], key: str) -> list[tuple[Path, Checkpoint]]:
