@@ -1,9 +1,9 @@
 """Asks a service whether it is well: ``healthcheck.py fastapi`` or ``background-service``.
 
 Both are asked over HTTP. The background service says on METRICS_PORT whether its threads still go
-round: it is healthy while MongoDB or the storage is away, as it goes on by itself when they are back
-(``/readyz`` tells that). With METRICS_PORT=0, or a port that another program has, its entry among
-the services in MongoDB counts instead.
+round: it is healthy while MongoDB or the storage is away, as it goes on by itself when they are
+back (``/readyz`` tells that). With METRICS_PORT=0, or a port that another program has, its entry
+among the services in MongoDB counts instead.
 """
 
 from __future__ import annotations
