@@ -83,7 +83,7 @@ def test_what_is_there_already_needs_no_room_once_more(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"codec": "raw"}, {"layout": "arco", "memory_limit_bytes": 256_000_000}]
+    "change", [{"codec": "raw"}, {"layout": "arco", "memory_limit_bytes": 4 << 30}]
 )
 def test_what_is_of_no_use_is_gone_before_anything_is_written(root: Path, change: Any) -> None:
     former = halfway(root)

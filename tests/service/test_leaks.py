@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +59,8 @@ def test_one_more_at_the_end_has_grown(name: str) -> None:
 def test_what_is_held_is_seen(tmp_path: Path) -> None:
     ourselves = [psutil.Process()]
     before = measure(ourselves, [tmp_path], 0)
-    held = bytearray(b"x" * 20_000_000)
+    held = mmap.mmap(-1, 20_000_000)  # from no memory that was freed before
+    held.write(b"x" * len(held))
     release = threading.Event()
     thread = threading.Thread(target=release.wait)
     thread.start()
