@@ -59,7 +59,8 @@ def test_one_more_at_the_end_has_grown(name: str) -> None:
 def test_what_is_held_is_seen(tmp_path: Path) -> None:
     ourselves = [psutil.Process()]
     before = measure(ourselves, [tmp_path], 0)
-    held = mmap.mmap(-1, 20_000_000)  # from no memory that was freed before
+    # Not from memory that was freed before.
+    held = mmap.mmap(-1, 20_000_000, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     held.write(b"x" * len(held))
     release = threading.Event()
     thread = threading.Thread(target=release.wait)
