@@ -1,8 +1,7 @@
 """How fast a service picks up and converts, what it costs when idle, and what memory it holds.
 
 Run ``python -m benchmarks.service [pickup|idle|throughput|memory ...]``; it starts a MongoDB and a
-service of its own in a temporary folder. ``--stacks``, ``--edge`` and ``--standalone`` set the size
-of the task and the kind of server.
+service of its own in a temporary folder. ``--stacks`` and ``--edge`` set the size of the task.
 """
 
 from __future__ import annotations
@@ -31,11 +30,12 @@ from tests.site import DONE, FAILED, QUEUED, Site, processes_of, until
 @contextlib.contextmanager
 def site(folder: Path) -> Iterator[Site]:
     """A site on a MongoDB of its own."""
-    with EmbeddedMongo(folder / "mongo") as url:
-        made = Site(folder / "site", url, "benchmark")
-        made.settings = {"LEASE_SECONDS": "15", "LEASE_RENEW_SECONDS": "3"}
+    settings = {"LEASE_SECONDS": "15", "LEASE_RENEW_SECONDS": "3"}
+    with (
+        EmbeddedMongo(folder / "mongo") as url,
+        contextlib.closing(Site(folder / "site", url, "benchmark", settings=settings)) as made,
+    ):
         yield made
-        made.close()
 
 
 def started(made: Site) -> Any:
@@ -145,11 +145,13 @@ CASES = {"pickup": pickup, "idle": idle, "throughput": throughput, "memory": mem
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", choices=[*CASES, []], default=list(CASES))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--stacks", type=int, default=200)
     parser.add_argument("--edge", type=int, default=512)
     options = parser.parse_args()
-    for case in options.cases:
+    if unknown := set(options.cases) - set(CASES):
+        parser.error(f"no such case: {', '.join(sorted(unknown))}")
+    for case in options.cases or CASES:
         with tempfile.TemporaryDirectory() as folder:
             print(case, json.dumps(CASES[case](Path(folder), options)), flush=True)
 
