@@ -12,9 +12,11 @@ import pytest
 
 from scientistcloud.database import mongod
 from scientistcloud.database.connection import connect
+from scientistcloud.datasets.collection import GuardedCollection
 from scientistcloud.datasets.document import PortalSummary
 from scientistcloud.datasets.indexes import INDEXES
 from scientistcloud.datasets.services import ServiceRegistry
+from scientistcloud.datasets.statuses import StatusChange, StatusWatch
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.datasets.watch import watch_queue
 from scientistcloud.errors import DatabaseUnavailable
@@ -85,3 +87,25 @@ def test_without_the_right_to_make_indexes_or_to_watch_all_works(guarded_host: s
         claim = store.claim()
         assert claim is not None
         assert store.complete(claim, PortalSummary())
+
+
+def test_without_the_right_to_watch_statuses_are_polled(guarded_host: str) -> None:
+    with connect(f"mongodb://ann:ann-pw@{guarded_host}/sc") as client:
+        client.sc.others.insert_one({"uuid": "u2", "status": "conversion queued"})
+        collection = GuardedCollection(client.sc, "others", timeout_seconds=5)
+        stop, seen = threading.Event(), threading.Event()
+        away: list[DatabaseUnavailable] = []
+        changes: list[StatusChange] = []
+
+        def note(change: StatusChange) -> None:
+            changes.append(change)
+            seen.set()
+
+        watch = StatusWatch(collection, note, away.append)
+        thread = threading.Thread(target=watch.watch, args=(stop,))
+        thread.start()
+        seen.wait(10)
+        stop.set()
+        thread.join(20)
+    assert [(each.uuid, each.status) for each in changes] == [("u2", "conversion queued")]
+    assert away == []

@@ -13,13 +13,12 @@ from pymongo.errors import OperationFailure
 from scientistcloud.database.connection import database_errors
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.watch import POLLS_BEFORE_NEW_TRY, cannot_watch
 from scientistcloud.errors import DatabaseUnavailable
 
 ACTIVE = {"status": {"$in": [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]}}
 
 _POLL_SECONDS = 1.0
-# Not a replica set, or not allowed to watch.
-_NO_STREAM_CODES = frozenset({13, 40573})
 _REMEMBERED = 10_000
 _FIELDS = {"uuid": 1, "status": 1, "conversion.attempts": 1, "conversion.lease.token": 1}
 _TOKEN_PREFIX = 8
@@ -68,22 +67,30 @@ class StatusWatch:
 
     def watch(self, stopping: threading.Event) -> None:
         """Return once `stopping` is set; outages of the server are waited out."""
-        streaming = True
+        polls = 0
         while not stopping.is_set():
             try:
                 with database_errors():
-                    if streaming:
-                        self._stream(stopping)
-                    else:
+                    if polls:
                         self._poll()
+                    else:
+                        self._stream(stopping)
             except DatabaseUnavailable as error:
-                if not self._is_away:
-                    self._away(error)
-                self._is_away = True
+                if polls or not cannot_watch(error.__cause__):
+                    self._tell_away(error)
+                else:
+                    polls = POLLS_BEFORE_NEW_TRY
             except OperationFailure as error:
                 # A stream that broke for another reason is opened again.
-                streaming = error.code not in _NO_STREAM_CODES
+                if cannot_watch(error):
+                    polls = POLLS_BEFORE_NEW_TRY
+            polls = max(0, polls - 1)
             stopping.wait(_POLL_SECONDS)
+
+    def _tell_away(self, error: DatabaseUnavailable) -> None:
+        if not self._is_away:
+            self._away(error)
+        self._is_away = True
 
     def _stream(self, stopping: threading.Event) -> None:
         changed = {"updateDescription.updatedFields.status": {"$exists": True}}

@@ -17,6 +17,8 @@ from scientistcloud.datasets.document import DatasetStatus
 QUEUED = DatasetStatus.QUEUED.value
 
 POLL_SECONDS = 1.0
+"""Time between polls, +-25 %, where there is no change stream."""
+
 AWAIT_SECONDS = 1.0
 """How long one question to an idle stream waits at the server: bounds the time to stop."""
 
@@ -67,7 +69,6 @@ def watch_queue(
     touched: Callable[[Any], None] = lambda _: None,
     *,
     watching: Callable[[bool], None] = lambda _: None,
-    poll_seconds: float = POLL_SECONDS,
 ) -> None:
     """Report changes until `stop` is set: the body of a thread.
 
@@ -85,8 +86,6 @@ def watch_queue(
     watching : callable
         Called with True when a change stream has begun to tell of changes, with False when it
         ended or where there is none.
-    poll_seconds : float
-        Time between polls, +-25 %, where there is no change stream.
     """
     pause = 0.25
     while not stop.is_set():
@@ -100,17 +99,20 @@ def watch_queue(
                 _report_gap(wake, touched)
                 _follow(stream, wake, touched, stop)
             watching(False)
-        except OperationFailure as error:
-            watching(False)
-            if error.code in NOT_SUPPORTED or is_refused(error):
-                _poll(wake, touched, stop, poll_seconds)
-                continue
-            pause = _pause(stop, pause)
         except PyMongoError as error:
             watching(False)
-            if not is_away(error):
+            if cannot_watch(error):
+                _poll(wake, touched, stop)
+            elif isinstance(error, OperationFailure) or is_away(error):
+                pause = _pause(stop, pause)
+            else:
                 raise
-            pause = _pause(stop, pause)
+
+
+def cannot_watch(error: BaseException | None) -> bool:
+    """Whether there is no change stream to be had: not from this server, or not by this user."""
+    unsupported = isinstance(error, OperationFailure) and error.code in NOT_SUPPORTED
+    return unsupported or is_refused(error)
 
 
 def _follow(
@@ -139,16 +141,11 @@ def _report(
         touched(event["documentKey"]["_id"])
 
 
-def _poll(
-    wake: Callable[[], None],
-    touched: Callable[[Any], None],
-    stop: threading.Event,
-    poll_seconds: float,
-) -> None:
+def _poll(wake: Callable[[], None], touched: Callable[[Any], None], stop: threading.Event) -> None:
     """Report that anything may have changed, for about a minute."""
     for _ in range(POLLS_BEFORE_NEW_TRY):
         _report_gap(wake, touched)
-        if stop.wait(poll_seconds * random.uniform(0.75, 1.25)):
+        if stop.wait(POLL_SECONDS * random.uniform(0.75, 1.25)):
             return
 
 
