@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
-
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +73,6 @@ def grown(footprints: Sequence[Footprint]) -> dict[str, int]:
         for name in COUNTED
         if (more := getattr(footprints[-1], name) - max(getattr(each, name) for each in half)) > 0
     }
-
-
-def cpu_seconds(pid: int) -> tuple[float, float]:
-    """Processor time of a process itself, and of its children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own, children = fields[11:13], fields[13:15]
-    return sum(map(int, own)) / _TICKS, sum(map(int, children)) / _TICKS
 
 
 def _memory(pid: int) -> dict[str, int]:

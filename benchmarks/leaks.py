@@ -11,14 +11,12 @@ Between batches the service rests and is measured. Exit status 1: it grew by mor
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +26,8 @@ import psutil
 import tifffile
 from numpy.typing import NDArray
 
-from benchmarks.footprint import COUNTED, Footprint, cpu_seconds, grown, growth, measure
-from scientistcloud.database.embedded import EmbeddedMongo
+from benchmarks.footprint import COUNTED, Footprint, grown, growth, measure
+from benchmarks.service import cpu_seconds, site
 from tests.site import CONVERTING, DONE, QUEUED, Site, processes_of, until
 
 ALLOWED_BYTES = 1_000_000
@@ -109,12 +107,14 @@ class Run:
 
     def cpu_seconds(self) -> dict[str, float]:
         """Processor time so far, by what it was used for."""
-        warm, children = cpu_seconds(self._warm)
+        lock = self._made.root.parent / "mongo" / "mongodb" / "mongod.lock"
+        warm = psutil.Process(self._warm)
+        ended = warm.cpu_times()
         return {
-            "service": cpu_seconds(self._service.pid)[0],
-            "fork": warm,
-            "children": children,
-            "mongod": cpu_seconds(_mongod_of(self._made.root.parent))[0],
+            "service": cpu_seconds([psutil.Process(self._service.pid)]),
+            "fork": cpu_seconds([warm]),
+            "children": ended.children_user + ended.children_system,
+            "mongod": cpu_seconds([psutil.Process(int(lock.read_text()))]),
         }
 
     def wrong(self) -> list[str]:
@@ -127,18 +127,6 @@ class Run:
     def _is_drained(self) -> bool:
         waiting = {"status": {"$in": [QUEUED, CONVERTING]}}
         return self._made.datasets.count_documents(waiting, limit=1) == 0
-
-
-@contextlib.contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Run]:
-    """A service with a MongoDB of its own, in `folder`."""
-    with EmbeddedMongo(folder / "mongo") as url:
-        made = Site(folder / "site", url, "benchmark")
-        made.settings = {"LEASE_SECONDS": "15", "LEASE_RENEW_SECONDS": "3"} | settings
-        try:
-            yield Run(made)
-        finally:
-            made.close()
 
 
 def report(run: Run, warm: int, before: dict[str, float], seconds: float) -> dict[str, Any]:
@@ -170,15 +158,6 @@ def show(found: dict[str, Any]) -> bool:
     return bool(growing["own_bytes"] < ALLOWED_BYTES and not found["grown"] and not found["wrong"])
 
 
-def _mongod_of(folder: Path) -> int:
-    """The pid of the mongod whose files lie in `folder`."""
-    for process in psutil.process_iter(["name", "cmdline"]):
-        words = process.info["cmdline"] or ()
-        if process.info["name"] == "mongod" and any(str(folder) in word for word in words):
-            return process.pid
-    raise LookupError(f"no mongod works in {folder}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--warm-up", type=int, default=2_000)
@@ -187,7 +166,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder, running(Path(folder)) as run:
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder, site(Path(folder)) as made:
+        run = Run(made)
         run.convert(options.warm_up, options.batch)
         before, seconds = run.cpu_seconds(), run.seconds
         run.convert(options.datasets, options.batch)

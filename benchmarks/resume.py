@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from benchmarks.service import site
+from benchmarks.service import cpu_seconds, site
 from tests.site import CONVERTING, DONE, FAILED, Site, processes_of, until
 
 EDGE = 2048
@@ -51,24 +51,19 @@ def upload(made: Site, slices: int) -> str:
 
 def converted(made: Site, name: str) -> float:
     """Seconds from the claim until `done`."""
-    made.queue(name)
-    made.wait(name, CONVERTING, DONE, FAILED, seconds=60)
-    clock = time.monotonic()
-    document = made.wait(name, DONE, FAILED, seconds=7200)
-    assert document["status"] == DONE, document
+    clock = _claimed_at(made, name)
+    _finished(made, name)
     return time.monotonic() - clock
 
 
 def killed(made: Site, name: str, percent: float) -> dict[str, Any]:
     """The figures of a conversion that is killed once, with its service."""
     service = made.start()
-    made.queue(name)
-    made.wait(name, CONVERTING, DONE, FAILED, seconds=60)
-    clock = time.monotonic()
+    clock = _claimed_at(made, name)
     until(lambda: made.find(name).get("progress", 0) >= percent, 7200, made.logs, 0.1)
     shown = made.find(name)["progress"]
     family = processes_of(service)
-    before = sum(sum(each.cpu_times()[:2]) for each in family)
+    before = cpu_seconds(family)
     for process in family:
         process.send_signal(signal.SIGKILL)
     first_seconds = time.monotonic() - clock
@@ -78,10 +73,9 @@ def killed(made: Site, name: str, percent: float) -> dict[str, Any]:
     until(lambda: "Processing conversion" in made.log(len(made.services) - 1), 120, made.logs)
     waited_seconds = time.monotonic() - clock
     clock = time.monotonic()
-    until(lambda: made.find(name).get("progress") == 100 or _is_over(made, name), 7200)
+    until(lambda: made.find(name).get("progress") == 100 or _has_failed(made, name), 7200)
     copied_seconds = time.monotonic() - clock
-    document = made.wait(name, DONE, FAILED, seconds=7200)
-    assert document["status"] == DONE, document
+    document = _finished(made, name)
     second_seconds = time.monotonic() - clock
     whole_seconds = first_seconds * 100 / shown + second_seconds - copied_seconds
     return {
@@ -98,8 +92,22 @@ def killed(made: Site, name: str, percent: float) -> dict[str, Any]:
     }
 
 
-def _is_over(made: Site, name: str) -> bool:
-    return made.find(name)["status"] in (DONE, FAILED)
+def _has_failed(made: Site, name: str) -> bool:
+    return bool(made.find(name)["status"] == FAILED)
+
+
+def _claimed_at(made: Site, name: str) -> float:
+    """Queue it; when it is claimed."""
+    made.queue(name)
+    made.wait(name, CONVERTING, DONE, FAILED, seconds=60)
+    return time.monotonic()
+
+
+def _finished(made: Site, name: str) -> dict[str, Any]:
+    """Its document, once it is `done`."""
+    document = made.wait(name, DONE, FAILED, seconds=7200)
+    assert document["status"] == DONE, document
+    return document
 
 
 def main() -> None:

@@ -69,9 +69,9 @@ def idle(folder: Path, _: argparse.Namespace) -> dict[str, float]:
     with site(folder) as made:
         service = started(made)
         time.sleep(3)
-        before = _cpu_seconds(processes_of(service))
+        before = cpu_seconds(processes_of(service))
         time.sleep(30)
-        return {"part_of_a_core": (_cpu_seconds(processes_of(service)) - before) / 30}
+        return {"part_of_a_core": (cpu_seconds(processes_of(service)) - before) / 30}
 
 
 def throughput(folder: Path, options: argparse.Namespace) -> dict[str, float]:
@@ -128,16 +128,15 @@ def memory(folder: Path, options: argparse.Namespace) -> dict[str, float]:
         }
 
 
-def _cpu_seconds(processes: list[psutil.Process]) -> float:
+def cpu_seconds(processes: list[psutil.Process]) -> float:
+    """Processor time of these processes so far."""
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def _pss_bytes(process: psutil.Process) -> int:
-    try:
-        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    with contextlib.suppress(psutil.Error):
+        return int(process.memory_full_info().pss)
+    return 0
 
 
 CASES = {"pickup": pickup, "idle": idle, "throughput": throughput, "memory": memory}
