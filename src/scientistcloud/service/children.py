@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from scientistcloud.service.channel import Channel, ChannelClosed, Message
+from scientistcloud.service.channel import Channel, ChannelClosed
 from scientistcloud.service.environment import without_secrets
 
 log = structlog.get_logger(__name__)
@@ -30,32 +30,31 @@ class WarmProcessFailed(Exception):
 
 
 class Child:
-    """One attempt's process: messages by `receive`, its end by `wait`."""
+    """One attempt's process: messages by its `channel`, its end by `wait`.
 
-    def __init__(self, job: str, channel: Channel, warm: WarmProcess) -> None:
+    Attributes
+    ----------
+    origin : Channel
+        To the warm process that it was ordered from.
+    """
+
+    def __init__(self, job: str, channel: Channel, origin: Channel) -> None:
         self.job = job
         self.channel = channel
+        self.origin = origin
         self.pid: int | None = None
-        self._warm = warm
-        self._origin: Channel | None = None
         self._ended = threading.Event()
-        self._status = -signal.SIGKILL
+        self._status: int | None = None
 
     def signal(self, number: int) -> None:
         """Send the process a signal, if it still runs."""
         with suppress(ChannelClosed):
-            self._warm.send({"kill": self.job, "signal": number})
+            self.origin.send({"kill": self.job, "signal": number})
 
     def wait(self, timeout_seconds: float) -> int | None:
         """Its exit status (negative: the signal), or None if it still runs after the timeout."""
-        return self._status if self._ended.wait(timeout_seconds) else None
-
-    def start(self, origin: Channel) -> None:
-        """Note through which channel, so to which warm process, it was ordered."""
-        self._origin = origin
-
-    def belongs_to(self, origin: Channel) -> bool:
-        return self._origin is origin
+        self._ended.wait(timeout_seconds)
+        return self._status
 
     def end(self, status: int) -> None:
         self._status = status
@@ -79,19 +78,19 @@ class WarmProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
 
-    def start(self) -> int:
-        """Start it if it is not running; returns its pid once it can fork.
+    def start(self) -> None:
+        """Start it if it is not running; returns once it can fork.
 
         Raises
         ------
         WarmProcessFailed
         """
         with self._lock:
-            return self._start()
+            self._start()
 
-    def _start(self) -> int:
+    def _start(self) -> Channel:
         if self._process is not None and self._process.poll() is None and self._channel is not None:
-            return self._process.pid
+            return self._channel
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = without_secrets(os.environ)
         with far:
@@ -109,7 +108,7 @@ class WarmProcess:
         ).start()
         self._await(ready, self._process)
         self._channel = channel
-        return self._process.pid
+        return channel
 
     def _await(self, ready: queue.SimpleQueue[bool], process: subprocess.Popen[bytes]) -> None:
         """Wait until the new process can fork."""
@@ -133,17 +132,13 @@ class WarmProcess:
         ------
         WarmProcessFailed
         """
-        near, far = Channel.pair()
         with self._lock:
-            self._start()
-            child = Child(f"job-{next(self._jobs)}", near, self)
-            channel = self._channel
-            if channel is None:
-                raise WarmProcessFailed("the warm process ended")
-            child.start(channel)
+            origin = self._start()
+            near, far = Channel.pair()
+            child = Child(f"job-{next(self._jobs)}", near, origin)
             self._children[child.job] = child
         try:
-            channel.send({"launch": child.job, "order": order}, far.fileno())
+            origin.send({"launch": child.job, "order": order}, far.fileno())
         except ChannelClosed as error:
             self._children.pop(child.job, None)
             near.close()
@@ -160,12 +155,6 @@ class WarmProcess:
     def child_pids(self) -> list[int]:
         """The processes of the attempts that run now."""
         return [child.pid for child in list(self._children.values()) if child.pid is not None]
-
-    def send(self, message: Message) -> None:
-        channel = self._channel
-        if channel is None:
-            raise ChannelClosed("no warm process")
-        channel.send(message)
 
     def stop(self, timeout_seconds: float = 2.0) -> None:
         """End it and with it all children; returns when it is gone."""
@@ -204,7 +193,7 @@ class WarmProcess:
         with self._lock:
             if self._channel is channel:
                 self._channel = None
-            lost = [child for child in self._children.values() if child.belongs_to(channel)]
+            lost = [child for child in self._children.values() if child.origin is channel]
             for child in lost:
                 del self._children[child.job]
         channel.close()
