@@ -86,6 +86,7 @@ def test_attempts_are_counted_by_outcome_and_code(served: Served) -> None:
     assert served.value("attempts_total", outcome="failed", code="CorruptSource") == 1
     assert served.value("attempts_total", outcome="released", code="") == 1
     assert served.value("attempts_total", outcome="lost", code="") == 1
+    assert served.value("leases_lost_total") == 1
     assert served.value("input_bytes_total") == 1000
     assert served.value("output_bytes_total") == 300
     assert served.value("attempt_duration_seconds_count", outcome="done") == 1

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from scientistcloud import __version__
 from scientistcloud.service.attempt_record import AttemptRecord
-from scientistcloud.service.outcome import Ending
+from scientistcloud.service.outcome import LOST, Ending
 from scientistcloud.service.status import ServiceStatus
 
 _SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
@@ -105,6 +105,8 @@ class ServiceMetrics:
     def ended(self, ending: Ending, record: AttemptRecord) -> None:
         """Count what an attempt came to."""
         self._attempts.labels(ending.name, ending.code).inc()
+        if ending == LOST:
+            self._lost.inc()
         self._input.inc(ending.bytes_in)
         self._output.inc(ending.bytes_out)
         self._seconds.labels(ending.name).observe(record.seconds)
@@ -113,9 +115,6 @@ class ServiceMetrics:
         peak_bytes = max(record.peak_memory_bytes, ending.peak_memory_bytes)
         if peak_bytes:
             self._memory.observe(peak_bytes)
-
-    def lease_lost(self) -> None:
-        self._lost.inc()
 
     def renewal_failed(self) -> None:
         self._renewals.inc()

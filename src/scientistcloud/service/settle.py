@@ -50,7 +50,6 @@ def settle(claim: Claim, outcome: Outcome, record: AttemptRecord, around: Surrou
     if matched:
         settlement.tell()
     else:
-        around.monitor.metrics.lease_lost()
         log.warning(f"The claim on dataset {claim.uuid} is lost", **log_keys(claim))
     around.monitor.ended(claim, settlement.ending if matched else LOST, record)
     return matched
