@@ -321,6 +321,17 @@ def test_without_control_groups_the_machine_counts(tmp_path: Path) -> None:
     assert host.cores(tmp_path) >= 1
 
 
+def test_numbers_of_the_kernel_are_found_by_name(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "vmstat").write_text("oom_kill_events 9\n\noom_kill 3\n")
+    (tmp_path / "proc" / "meminfo").write_text("MemFree: 7 kB\nMemAvailable:   0 kB\n")
+    assert host.oom_kills(tmp_path) == 3
+    assert host.free_memory_bytes(tmp_path) == 0
+    (tmp_path / "proc" / "meminfo").write_text("MemFree: 7 kB\n")
+    assert host.free_memory_bytes(tmp_path) == host.memory_bytes(tmp_path)
+    assert host.oom_kills(tmp_path / "elsewhere") == 0
+
+
 def test_settings_survive_pickling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_NAME", "elsewhere")
     settings = pickle.loads(pickle.dumps(load_settings()))

@@ -48,11 +48,22 @@ def oom_kills(root: Path = _ROOT) -> int:
 
     Those of control groups are among them, also of groups that a container cannot see.
     """
-    for line in _read(root / "proc" / "vmstat").splitlines():
-        name, _, count = line.partition(" ")
-        if name == "oom_kill":
-            return int(count)
-    return 0
+    return table_number(root / "proc" / "vmstat", "oom_kill") or 0
+
+
+def free_memory_bytes(root: Path = _ROOT) -> int:
+    """Memory that programs can have now without others giving any up, as the kernel reckons."""
+    free_kib = table_number(root / "proc" / "meminfo", "MemAvailable")
+    return memory_bytes(root) if free_kib is None else free_kib * 1024
+
+
+def table_number(path: Path, name: str) -> int | None:
+    """The number beside `name` in a table of ``/proc``; None without such a line or table."""
+    for line in _read(path).splitlines():
+        words = line.split()
+        if words and words[0].rstrip(":") == name:
+            return int(words[1])
+    return None
 
 
 def attempts_at_once(limit_bytes: int) -> int:

@@ -63,7 +63,7 @@ def look_at_host(converted: Path) -> Room:
     status = os.statvfs(converted)
     return Room(
         usable_memory_bytes=host.usable_memory_bytes(),
-        free_memory_bytes=_available_memory_bytes(),
+        free_memory_bytes=host.free_memory_bytes(),
         free_disk_bytes=status.f_bavail * status.f_frsize,
     )
 
@@ -122,13 +122,6 @@ class Admission:
             self._full_at = None
             return None
         return f"The disk of {self._converted} is full: {_mb(free_bytes)} are free."
-
-
-def _available_memory_bytes() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return host.memory_bytes()
 
 
 def _mb(size_bytes: int) -> str:

@@ -6,22 +6,23 @@ Costs a few list entries an attempt; metrics and traces are made of it when the 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-PHASES = (
-    "starting", "reading", "admission", "copying", "verifying", "confirming", "publishing",
-    "settling",
-)  # fmt: skip
-"""What an attempt goes through; ``admission`` and ``confirming`` wait for the service's word."""
-
-_PROC = Path("/proc")
+from scientistcloud import host
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One stretch of an attempt; by the clock on the wall, in nanoseconds since 1970."""
+    """One stretch of an attempt; by the clock on the wall, in nanoseconds since 1970.
+
+    Attributes
+    ----------
+    name : str
+        ``starting``, ``reading``, ``admission``, ``copying``, ``verifying``, ``confirming``,
+        ``publishing`` or ``settling``; two of them wait for the service's word, ``admission`` for
+        room and ``confirming`` for a renewal.
+    """
 
     name: str
     began_ns: int
@@ -54,7 +55,8 @@ class AttemptRecord:
     def see_memory(self, pid: int | None) -> None:
         """Note how much memory the process has held at most so far."""
         if pid is not None:
-            self.peak_memory_bytes = max(self.peak_memory_bytes, _peak_bytes(pid))
+            peak_kib = host.table_number(Path(f"/proc/{pid}/status"), "VmHWM") or 0
+            self.peak_memory_bytes = max(self.peak_memory_bytes, peak_kib * 1024)
 
     def phases(self) -> list[Phase]:
         """What it went through, in order."""
@@ -70,12 +72,3 @@ class AttemptRecord:
         """From claim to end."""
         phases = self.phases()
         return (phases[-1].ended_ns - phases[0].began_ns) / 1e9
-
-
-def _peak_bytes(pid: int) -> int:
-    """The most that a process held so far, as Linux tells; 0 if it is gone."""
-    with suppress(OSError):
-        for line in (_PROC / str(pid) / "status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
