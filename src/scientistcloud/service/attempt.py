@@ -21,6 +21,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -208,15 +209,7 @@ class _Link:
             return
         self._phase, self._reported = progress.phase, now
         self.limits.allow_time()
-        self._send(
-            {
-                "progress": {
-                    "phase": progress.phase,
-                    "done_bytes": progress.done_bytes,
-                    "total_bytes": progress.total_bytes,
-                }
-            }
-        )
+        self._send({"progress": asdict(progress)})
 
     def tell_plan(self, plan: dict[str, Any]) -> None:
         """Tell what the attempt needs, and wait to be let in."""

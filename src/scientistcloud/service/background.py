@@ -199,22 +199,20 @@ class BackgroundService:
             if self._is_paused(around) or not self._slots.acquire(timeout=_OUTAGE_SECONDS):
                 continue
             self._wake.clear()
-            claim = None
+            sleep_seconds = _OUTAGE_SECONDS
             try:
                 claim = around.store.claim()
-                if claim is None and drain and self._is_drained(around):
+                if claim is not None:
+                    self._start(claim, around)
+                    continue
+                if drain and self._is_drained(around):
                     return
-                sleep_seconds = 0.0 if claim else self._sleep_seconds(around, drain=drain)
+                sleep_seconds = self._sleep_seconds(around, drain=drain)
             except DatabaseUnavailable as error:
                 log.warning("Cannot look into the queue", reason=error.message)
-                sleep_seconds = _OUTAGE_SECONDS
             except PyMongoError:
                 # The server answers, but refuses: an operator may be at it.
                 log.exception("Cannot look into the queue")
-                sleep_seconds = _OUTAGE_SECONDS
-            if claim is not None:
-                self._start(claim, around)
-                continue
             self._slots.release()
             self._wake.wait(sleep_seconds)
 

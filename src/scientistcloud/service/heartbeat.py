@@ -25,7 +25,12 @@ _TICK_SECONDS = 0.25
 _SHOW_SECONDS = 0.5
 _IDLE_SECONDS = 5.0
 _LONG_AGO = float("-inf")
-_PHASES = {"reading": "Reading the input", "copying": "Converting", "verifying": "Verifying"}
+_BESIDE_COPYING = {
+    "reading": (0.0, "Reading the input"),
+    "verifying": (100.0, "Verifying"),
+    "publishing": (100.0, "Publishing"),
+}
+"""Percent and sentence of the phases that tell no percentage of their own."""
 
 
 class Lease:
@@ -46,12 +51,11 @@ class Lease:
 
     def report(self) -> tuple[float, str]:
         """Percent and sentence for the document."""
-        phase = _PHASES.get(self.progress.phase, "Publishing")
-        percent = 100.0 * self.progress.fraction if self.progress.phase == "copying" else 0.0
-        if self.progress.phase in ("verifying", "publishing"):
-            percent = 100.0
-        text = f"{phase}: {percent:.0f} %" if self.progress.phase == "copying" else phase
-        return round(percent, 1), text
+        progress = self.progress
+        if progress.phase in _BESIDE_COPYING:
+            return _BESIDE_COPYING[progress.phase]
+        percent = 100.0 * progress.fraction
+        return round(percent, 1), f"Converting: {percent:.0f} %"
 
 
 class Heartbeat:
@@ -120,7 +124,6 @@ class Heartbeat:
             shown = lease.progress
             if not self._write(lease):
                 lease.lost.set()
-                self._monitor.metrics.lease_lost()
                 log.warning(
                     f"The claim on dataset {lease.claim.uuid} is lost", **log_keys(lease.claim)
                 )
@@ -152,11 +155,11 @@ class Heartbeat:
             self._wake.clear()
 
     def _is_due(self, lease: Lease) -> bool:
-        age_seconds = time.monotonic() - lease.renewed
         if lease.lost.is_set():
             return False
         shown = lease.progress == lease.shown and lease.plan is None
-        return age_seconds >= self._renew_seconds or (not shown and age_seconds >= _SHOW_SECONDS)
+        patience_seconds = self._renew_seconds if shown else min(self._renew_seconds, _SHOW_SECONDS)
+        return time.monotonic() - lease.renewed >= patience_seconds
 
     def _try_renew(self, lease: Lease) -> None:
         try:

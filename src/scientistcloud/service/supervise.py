@@ -179,27 +179,35 @@ class _Follower:
     def _look_around(self) -> None:
         """Stop the child where nobody wants its result any more, or where it hangs."""
         now = time.monotonic()
-        wanted = not (self._lease.lost.is_set() or self._around.stopping.is_set())
-        if not wanted and self._asked_to_stop is None:
-            self._tell({"stop": True})
-            self._asked_to_stop = now
-        if self._asked_to_stop is not None and now - self._asked_to_stop > _STOP_SECONDS:
-            self._child.signal(signal.SIGKILL)
-        if self._asked_to_stop is not None and now - self._asked_to_stop > (
-            _STOP_SECONDS + _DIE_SECONDS
-        ):
-            # It hangs in the kernel, for storage that does not answer, and dies when that does.
-            self._outcome = Outcome()
+        if self._is_unwanted():
+            self._end_child(now)
+            return
         timeout_seconds = self._around.settings.timeout_seconds
-        if wanted and now - self._last_progress > timeout_seconds:
+        if now - self._last_progress > timeout_seconds:
             self._outcome = Outcome(
                 error=AttemptTimedOut(
                     f"The conversion made no progress for {timeout_seconds:.0f} seconds."
                 )
             )
         outgrown = self._watch.look(self._child.pid, now)
-        if wanted and outgrown is not None:
+        if outgrown is not None:
             self._outcome = Outcome(error=outgrown)
+
+    def _is_unwanted(self) -> bool:
+        """Whether nobody waits for the result any more; once so, it stays so."""
+        return self._lease.lost.is_set() or self._around.stopping.is_set()
+
+    def _end_child(self, now: float) -> None:
+        """Ask the child to stop, kill it if it does not, and give up on one that does not die."""
+        if self._asked_to_stop is None:
+            self._tell({"stop": True})
+            self._asked_to_stop = now
+        waited_seconds = now - self._asked_to_stop
+        if waited_seconds > _STOP_SECONDS:
+            self._child.signal(signal.SIGKILL)
+        if waited_seconds > _STOP_SECONDS + _DIE_SECONDS:
+            # It hangs in the kernel, for storage that does not answer, and dies when that does.
+            self._outcome = Outcome()
 
     def _on_progress(self, message: Message) -> None:
         progress = Progress(**message["progress"])
@@ -225,7 +233,7 @@ class _Follower:
         self._lease.progress = Progress("publishing")
         self._record.enter("confirming")
         self._record.see_memory(self._child.pid)
-        while not (self._lease.lost.is_set() or self._around.stopping.is_set()):
+        while not self._is_unwanted():
             try:
                 if self._around.heartbeat.renew(self._lease):
                     self._record.enter("publishing")

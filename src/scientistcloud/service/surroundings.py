@@ -33,6 +33,6 @@ class Surroundings:
     heartbeat: Heartbeat
     admission: Admission
     monitor: Monitor
-    stopping: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event
     faults: dict[str, str] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)
