@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import os
 import random
 import re
@@ -309,8 +310,6 @@ def test_memory_does_not_grow_with_what_is_inside(kind: str, prison: Path) -> No
 
 def write_zeros(path: Path, kind: str, mebibytes: int) -> None:
     if kind == "xz":
-        import lzma
-
         with lzma.open(path, "wb", preset=1) as file:
             for _ in range(mebibytes):
                 file.write(bytes(1 << 20))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,10 +113,8 @@ def test_midx_member(url: str, victim: Victim) -> None:
     assert code in REFUSED, (code, message)
 
 
-def zarr_array(victim: Victim, name: str = "a.zarr", **changes: object) -> dict[str, object]:
-    folder = victim.upload / name
-    folder.mkdir(parents=True)
-    meta: dict[str, object] = {
+def zarr_meta(**changes: object) -> dict[str, object]:
+    return {
         "zarr_format": 2,
         "shape": [16, 16],
         "chunks": [16, 16],
@@ -127,41 +125,42 @@ def zarr_array(victim: Victim, name: str = "a.zarr", **changes: object) -> dict[
         "order": "C",
         **changes,
     }
+
+
+def write_array(folder: Path, meta: dict[str, object], samples: bytes) -> None:
     (folder / ".zarray").write_text(json.dumps(meta))
-    (folder / "0.0").write_bytes(bytes(range(256)))
-    return meta
+    (folder / "0.0").write_bytes(samples)
+
+
+def zarr_group(victim: Victim) -> Path:
+    """A group in the upload, and an array beside the upload that it may not reach."""
+    write_array(victim.secret.parent, zarr_meta(), SECRET[:256])
+    folder = victim.upload / "a.zarr"
+    folder.mkdir()
+    (folder / ".zgroup").write_text('{"zarr_format": 2}')
+    return folder
 
 
 def test_zarr_consolidated_metadata_that_leads_out(victim: Victim) -> None:
-    meta = zarr_array(victim)
-    (victim.secret.parent / ".zarray").write_text(json.dumps(meta))
-    (victim.secret.parent / "0.0").write_bytes(SECRET[:256])
-    (victim.upload / "a.zarr" / ".zarray").unlink()
-    (victim.upload / "a.zarr" / ".zgroup").write_text('{"zarr_format": 2}')
+    folder = zarr_group(victim)
     names = ["../../other", "x/../../../other", f"{victim.root}/upload/other", ".."]
-    found: dict[str, object] = {f"{name}/.zarray": meta for name in names}
+    found: dict[str, object] = {f"{name}/.zarray": zarr_meta() for name in names}
     found[".zgroup"] = {"zarr_format": 2}
     text = json.dumps({"zarr_consolidated_format": 1, "metadata": found})
-    (victim.upload / "a.zarr" / ".zmetadata").write_text(text)
+    (folder / ".zmetadata").write_text(text)
     last = victim.convert()
     assert "failed" in last, last
     assert last["failed"]["code"] != "UnexpectedError"
 
 
 def test_ome_zarr_levels_that_lead_out(victim: Victim) -> None:
-    meta = zarr_array(victim)
-    (victim.secret.parent / ".zarray").write_text(json.dumps(meta))
-    (victim.secret.parent / "0.0").write_bytes(SECRET[:256])
-    folder = victim.upload / "b.zarr"
-    folder.mkdir()
-    (folder / ".zgroup").write_text('{"zarr_format": 2}')
+    folder = zarr_group(victim)
     axes = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
     scale = [{"type": "scale", "scale": [1, 1]}]
     levels = [{"path": "../../other", "coordinateTransformations": scale}]
     (folder / ".zattrs").write_text(
         json.dumps({"multiscales": [{"version": "0.4", "axes": axes, "datasets": levels}]})
     )
-    shutil.rmtree(victim.upload / "a.zarr")
     last = victim.convert()
     assert "failed" in last, last
     assert last["failed"]["code"] in REFUSED | {"UnrecognizedFormat"}
@@ -184,7 +183,8 @@ def test_ome_zarr_levels_that_lead_out(victim: Victim) -> None:
     ],
 )
 def test_zarr_metadata_that_claims_too_much(changes: dict[str, object], victim: Victim) -> None:
-    zarr_array(victim, **changes)
+    (victim.upload / "a.zarr").mkdir()
+    write_array(victim.upload / "a.zarr", zarr_meta(**changes), bytes(range(256)))
     code, message = victim.refusal()
     assert code not in {"UnexpectedError", "AttemptCrashed"}, message
 

@@ -17,7 +17,7 @@ from tests.security.victim import Victim
 NAMES = [
     b"line\nbreak.tif",
     b"\x1b[2J\x1b]0;owned\x07.tif",
-    b"\x00"[:0] + b"bell\x07\x08\x7f.tif",
+    b"bell\x07\x08\x7f.tif",
     b"latin \xe9\xff.tif",
     b"x" * 251 + b".tif",
     "right \u202eFIT.to left.tif".encode(),
@@ -26,7 +26,7 @@ NAMES = [
     b"$(rm -rf ~); `id` && %s%n {0}.tif",
     b"-rf.tif",
     b"con.tif",
-    b"<script>alert(1)</script>.tif".replace(b"/", b":"),
+    b"<script>alert(1)<:script>.tif",
 ]
 
 
@@ -38,12 +38,17 @@ def write(victim: Victim, name: bytes, data: bytes | None = None) -> None:
         path.write_bytes(data)
 
 
+def assert_printable_log(victim: Victim) -> None:
+    [log] = (victim.converted / ".staging").glob("*/conversion.log")
+    text = log.read_text(encoding="utf-8")
+    assert all(line.isprintable() for line in text.split("\n")), text
+
+
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_an_image_with_a_strange_name(name: bytes, victim: Victim) -> None:
     write(victim, name)
     assert "done" in victim.convert()
-    [log] = (victim.converted / ".staging").glob("*/conversion.log")
-    assert all(line.isprintable() for line in log.read_text(encoding="utf-8").split("\n"))
+    assert_printable_log(victim)
     json.loads((victim.converted / "dataset" / "metadata.json").read_text(encoding="utf-8"))
 
 
@@ -55,13 +60,11 @@ def test_a_damaged_image_with_a_strange_name(name: bytes, victim: Victim) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_the_log_of_a_failure_is_printable(name: bytes, victim: Victim, tmp_path: Path) -> None:
+def test_the_log_of_a_failure_is_printable(name: bytes, victim: Victim) -> None:
     write(victim, name, b"II*\0" + b"\xff" * 60)
     write(victim, b"other.h5", b"\x89HDF\r\n\x1a\n" + bytes(100))
     victim.convert()
-    for log in (victim.converted / ".staging").glob("*/conversion.log"):
-        text = log.read_text(encoding="utf-8")
-        assert all(c.isprintable() or c == "\n" for c in text), text
+    assert_printable_log(victim)
 
 
 def test_a_tree_that_is_too_deep(victim: Victim) -> None:

@@ -94,7 +94,7 @@ def test_documents(site: Site) -> None:
             codes = {"InvalidOptions", "UnrecognizedFormat", "SensorMismatch", "ResourceLimit"}
             identity = {"UnusableUuid", "MissingUuid", "DuplicateUuid"}
             assert document["conversion"]["error"]["code"] in (codes if usable else identity)
-    made = {path.parts[0] for path in listing(site.root / "converted")} - {Path(".staging").name}
+    made = {path.parts[0] for path in listing(site.root / "converted")} - {".staging"}
     assert made <= {*asked, good}
     assert {path for path in listing(site.root) if path.parts[0] == "upload"} == {
         path for path in before if path.parts[0] == "upload"
