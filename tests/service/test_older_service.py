@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from scientistcloud.datasets.collection import GuardedCollection
-from scientistcloud.datasets.loss import contested
+from scientistcloud.datasets.report import contested
 from tests.site import CONVERTING, DONE, QUEUED, Site, until
 
 ITS_BYTES = b"(version)\n6\n written by the older service\n"

@@ -15,8 +15,8 @@ from scientistcloud.cli.console import duration_text, since_text
 from scientistcloud.cli.place import Place
 from scientistcloud.database.connection import database_errors, host_of
 from scientistcloud.datasets.document import DatasetStatus
-from scientistcloud.datasets.loss import contested
 from scientistcloud.datasets.overview import describe
+from scientistcloud.datasets.report import contested
 from scientistcloud.datasets.services import alive_services
 from scientistcloud.errors import ConversionError
 from scientistcloud.service.title import BACKGROUND_SERVICE

@@ -7,7 +7,13 @@ from typing import Any
 
 from scientistcloud.datasets import expression
 from scientistcloud.datasets.collection import Document
-from scientistcloud.datasets.document import Claim, DatasetStatus, identity_problem, remote_problem
+from scientistcloud.datasets.document import (
+    Claim,
+    DatasetStatus,
+    identity_problem,
+    remote_problem,
+    value_at,
+)
 
 CLAIM_FIELDS = {
     "uuid": 1,
@@ -39,8 +45,7 @@ def claim_from(document: Mapping[str, Any]) -> Claim:
     """The claim that a document in ``converting`` with a lease of ours describes."""
     conversion: Document = document.get("conversion") or {}
     lease = conversion.get("lease") or {}
-    request = conversion.get("request")
-    request_id = request.get("id") if isinstance(request, Mapping) else None
+    request_id = value_at(conversion, "request", "id")
     share = conversion.get("share")
     uuid, link = document.get("uuid"), document.get("google_drive_link")
     return Claim(

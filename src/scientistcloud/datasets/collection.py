@@ -105,6 +105,10 @@ class GuardedCollection:
         with self.guard() as collection:
             return collection.find_one(query, projection)
 
+    def count(self, query: Mapping[str, Any]) -> int:
+        with self.guard() as collection:
+            return collection.count_documents(query)
+
     def aggregate(self, pipeline: Pipeline) -> list[Document]:
         with self.guard() as collection:
             return list(collection.aggregate(list(pipeline)))

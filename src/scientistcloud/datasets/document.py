@@ -139,6 +139,13 @@ class Claim:
     problem: PermanentError | None = None
 
 
+def value_at(document: Any, *path: str) -> Any:
+    """What stands under these names, one inside the other; None where nothing does."""
+    for name in path:
+        document = document.get(name) if isinstance(document, Mapping) else None
+    return document
+
+
 @dataclass(frozen=True, slots=True)
 class PortalSummary:
     """What a finished conversion tells the portal.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
+from scientistcloud.datasets import expression
 from scientistcloud.datasets.collection import GuardedCollection
 from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.order import EPOCH
 
 QUEUED = DatasetStatus.QUEUED.value
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,9 @@ def measure_queue(collection: GuardedCollection) -> QueueGauges:
     ------
     DatabaseUnavailable
     """
-    counts = {}
-    for status in DatasetStatus:
-        with collection.guard() as raw:
-            counts[status.value] = raw.count_documents({"status": status.value})
-    with collection.guard() as raw:
-        # Through the sparse index of those that wait, as `next_due_seconds` asks.
-        waiting = raw.count_documents(
-            {"conversion.waiting.not_before": {"$gte": _EPOCH}, "status": QUEUED}
-        )
+    counts = {each.value: collection.count({"status": each.value}) for each in DatasetStatus}
+    # Through the sparse index of those that wait, as `Queue.next_due_seconds` asks.
+    waiting = collection.count({"conversion.waiting.not_before": {"$gte": EPOCH}, "status": QUEUED})
     return QueueGauges(counts, waiting, _oldest_seconds(collection))
 
 
@@ -48,10 +42,10 @@ def _oldest_seconds(collection: GuardedCollection) -> float:
     queued_at = "conversion.queued_at"
     found = collection.aggregate(
         [
-            {"$match": {"status": QUEUED, queued_at: {"$gte": _EPOCH}}},
+            {"$match": {"status": QUEUED, queued_at: {"$gte": EPOCH}}},
             {"$sort": {queued_at: 1}},
             {"$limit": 1},
-            {"$project": {"age_ms": {"$subtract": ["$$NOW", f"${queued_at}"]}}},
+            {"$project": {"age_ms": {"$subtract": [expression.NOW, f"${queued_at}"]}}},
         ]
     )
     return max(0.0, float(found[0]["age_ms"]) / 1000) if found else 0.0

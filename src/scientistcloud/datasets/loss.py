@@ -1,4 +1,4 @@
-"""What a service does that finds its claim lost: it mends a damaged record, and tells of others.
+"""What a service does that finds its claim lost: it mends a damaged record, and notes a contest.
 
 Usually nothing: the dataset was rescued, cancelled, queued again or deleted, and is in good hands.
 """
@@ -6,63 +6,18 @@ Usually nothing: the dataset was rescued, cancelled, queued again or deleted, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from scientistcloud.datasets import transition
-from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import Claim, DatasetStatus
+from scientistcloud.datasets.collection import GuardedCollection
+from scientistcloud.datasets.document import Claim, DatasetStatus, value_at
 from scientistcloud.datasets.expression import Stage
-from scientistcloud.datasets.order import EPOCH
 from scientistcloud.datasets.retry import Fail, decide
 from scientistcloud.errors import HostLost
 
 CONVERTING = DatasetStatus.CONVERTING.value
 OURS_TO_LEAVE = frozenset({DatasetStatus.QUEUED, DatasetStatus.CONVERTING, DatasetStatus.CANCELLED})
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """A dataset that another program changed while it was ours.
-
-    Attributes
-    ----------
-    how : str
-        ``written`` (changed while we held it), ``ended`` (its status, instead of us), ``claimed``
-        (after we had converted it, without a new request).
-    status : str or None
-        What its status was after that.
-    at : datetime or None
-    """
-
-    uuid: str
-    how: str
-    status: str | None
-    at: datetime | None
-
-
-def contested(collection: GuardedCollection, limit: int) -> tuple[int, list[Contest]]:
-    """How many such datasets there are, and the last ones, newest first."""
-    query = {"conversion.contested.at": {"$gte": EPOCH}}
-    with collection.guard() as raw:
-        number = raw.count_documents(query)
-    fields = {"uuid": 1, "conversion.contested": 1}
-    order = [("conversion.contested.at", -1)]
-    found = collection.find(query, fields, sort=order, limit=limit)
-    return number, [_contest(each) for each in found]
-
-
-def _contest(document: Document) -> Contest:
-    facts = document["conversion"]["contested"]
-    facts = facts if isinstance(facts, Mapping) else {}
-    status, at = facts.get("status"), facts.get("at")
-    return Contest(
-        str(document.get("uuid")),
-        str(facts.get("how")),
-        status if isinstance(status, str) else None,
-        at if isinstance(at, datetime) else None,
-    )
 
 
 def look_after(collection: GuardedCollection, claim: Claim) -> None:
@@ -97,18 +52,13 @@ def is_damaged(conversion: Any, claim: Claim) -> bool:
     """
     if not isinstance(conversion, Mapping):
         return True
-    request = conversion.get("request")
-    known = request.get("id") if isinstance(request, Mapping) else None
+    known = value_at(conversion, "request", "id")
     if isinstance(known, str) and known != claim.request_id:
         return False
     if "lease" not in conversion:
         return not isinstance(known, str)
-    lease = conversion["lease"]
-    return not (
-        isinstance(lease, Mapping)
-        and isinstance(lease.get("token"), str)
-        and isinstance(lease.get("expires_at"), datetime)
-    )
+    token, expires_at = (value_at(conversion, "lease", name) for name in ("token", "expires_at"))
+    return not (isinstance(token, str) and isinstance(expires_at, datetime))
 
 
 def _taking_back(claim: Claim) -> list[Stage]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.document import value_at
 from scientistcloud.datasets.fairness import Crowd, ahead, share_of
 from scientistcloud.datasets.order import EPOCH, LOWEST, STAMPED, UNSTAMPED
 from scientistcloud.datasets.services import alive_services
@@ -83,20 +83,13 @@ def read_scene(collection: GuardedCollection) -> Scene:
     )
 
 
-def look_out(
-    collection: GuardedCollection, document: Mapping[str, Any], scene: Scene
-) -> Outlook | None:
-    """The outlook of one document; None if it is not queued."""
-    if document.get("status") != DatasetStatus.QUEUED.value:
-        return None
-    conversion = document.get("conversion")
-    facts = conversion if isinstance(conversion, Mapping) else {}
-    place = _place_of(facts)
+def look_out(collection: GuardedCollection, document: Mapping[str, Any], scene: Scene) -> Outlook:
+    """The outlook of one queued document."""
+    place = _place_of(document)
     if place is None:  # one that no service has seen yet comes after all that were
         share, rank = share_of(document), 0
         unseen = {"$and": [UNSTAMPED, {"_id": {"$lt": document["_id"]}}]}
-        with collection.guard() as raw:
-            position = 1 + raw.count_documents({"$or": [STAMPED, unseen]})
+        position = 1 + collection.count({"$or": [STAMPED, unseen]})
     else:
         priority, share, _ = place
         rank = _rank(collection, document["_id"], place)
@@ -153,9 +146,10 @@ def _crowds(collection: GuardedCollection) -> dict[Any, Crowd]:
     return crowds
 
 
-def _place_of(facts: Mapping[str, Any]) -> tuple[float, str, datetime] | None:
+def _place_of(document: Mapping[str, Any]) -> tuple[float, str, datetime] | None:
     """Priority, share and time of a stamped document."""
-    priority, share, at = (facts.get(name) for name in ("priority", "share", "queued_at"))
+    names = ("priority", "share", "queued_at")
+    priority, share, at = (value_at(document, "conversion", name) for name in names)
     if not isinstance(priority, int | float) or not priority >= LOWEST:
         return None
     return (priority, share, at) if isinstance(share, str) and isinstance(at, datetime) else None
@@ -169,8 +163,7 @@ def _rank(
     earlier = {"conversion.queued_at": {"$gte": EPOCH, "$lt": queued_at}}
     twin = {"conversion.queued_at": queued_at, "_id": {"$lt": document_id}}
     same = {"conversion.priority": priority, "conversion.share": share}
-    with collection.guard() as raw:
-        return raw.count_documents({**STAMPED, **same, "$or": [earlier, twin]})
+    return collection.count({**STAMPED, **same, "$or": [earlier, twin]})
 
 
 def _limit(services: list[Document]) -> int:
@@ -191,9 +184,7 @@ def _recent_seconds(collection: GuardedCollection) -> float | None:
 
 
 def _seconds(document: Mapping[str, Any]) -> float | None:
-    value: Any = document
-    for name in ("conversion", "result", "seconds"):
-        value = value.get(name) if isinstance(value, Mapping) else None
+    value = value_at(document, "conversion", "result", "seconds")
     usable = isinstance(value, int | float) and 0 <= value <= LONGEST_SECONDS
     return float(value) if usable else None
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.document import DatasetStatus, value_at
 from scientistcloud.datasets.order import ORDER
 from scientistcloud.datasets.outlook import Outlook, Scene, expected_start, look_out, read_scene
-from scientistcloud.datasets.report import NOT_FREE, why_waiting
 
 ACTIVE = (DatasetStatus.CONVERTING.value, DatasetStatus.QUEUED.value)
 _FIELDS = {
@@ -59,9 +58,8 @@ def describe(
     `scene` saves reading the queue for each of many.
     """
     conversion = document.get("conversion")
-    facts = conversion if isinstance(conversion, Mapping) else {}
     queued = document.get("status") == DatasetStatus.QUEUED.value
-    due_at = _due_at(facts) if queued else None
+    due_at = _due_at(conversion) if queued else None
     outlook = look_out(collection, document, scene or read_scene(collection)) if queued else None
     return {
         "uuid": document.get("uuid"),
@@ -71,11 +69,11 @@ def describe(
         "message": document.get("status_message"),
         "dimensions": document.get("dimensions"),
         "data_size": _number(document.get("data_size")),
-        "error": _error(document, facts),
-        "attempts": _number(facts.get("attempts")),
+        "error": _error(document),
+        "attempts": _number(value_at(conversion, "attempts")),
         "updated_at": document.get("updated_at"),
         "completed_at": document.get("completed_at"),
-        "owner": _text(facts.get("lease"), "owner"),
+        "owner": _text(value_at(conversion, "lease", "owner")),
         "position": outlook.position if outlook else None,
         "waiting": _why(document, due_at, outlook) if outlook else None,
         "due_at": due_at,
@@ -100,18 +98,17 @@ def result_of(document: Mapping[str, Any], converted: Path) -> Path | None:
     return converted / uuid / "visus.idx" if isinstance(uuid, str) else None
 
 
-def _error(document: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    error = facts.get("error")
+def _error(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    error = value_at(document, "conversion", "error")
     if isinstance(error, Mapping) and error.get("message"):
         return {key: error.get(key) for key in ("code", "message", "remedy")}
     text = document.get("conversion_last_error") or document.get("error_message")
     return {"code": None, "message": str(text), "remedy": None} if text else None
 
 
-def _due_at(facts: Mapping[str, Any]) -> datetime | None:
+def _due_at(conversion: Any) -> datetime | None:
     """When it may be claimed again, if that is still to come."""
-    waiting = facts.get("waiting")
-    found = waiting.get("not_before") if isinstance(waiting, Mapping) else None
+    found = value_at(conversion, "waiting", "not_before")
     return found if isinstance(found, datetime) and found > datetime.now(UTC) else None
 
 
@@ -122,13 +119,15 @@ def _why(document: Mapping[str, Any], due_at: datetime | None, outlook: Outlook)
             f"number {outlook.of_user} of those that wait: more at a time than "
             "MAX_CONVERTING_PER_USER allows."
         )
-    return why_waiting(document) if due_at is not None else NOT_FREE
+    if due_at is None:
+        return "No service is free: all are busy with datasets before it, or none is running."
+    reason = str(document.get("conversion_last_error") or "its service was stopped")
+    return f"It is tried again at {due_at:%Y-%m-%d %H:%M:%S %Z}: {reason}"
 
 
 def _number(value: Any) -> int | float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _text(value: Any, key: str) -> str | None:
-    found = value.get(key) if isinstance(value, Mapping) else None
-    return found if isinstance(found, str) else None
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -15,13 +15,9 @@ from pymongo.errors import OperationFailure
 from scientistcloud.datasets import expression, transition
 from scientistcloud.datasets.claim_record import CLAIM_FIELDS, claim_from, held
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import (
-    Claim,
-    DatasetStatus,
-    identity_problem,
-)
+from scientistcloud.datasets.document import Claim, DatasetStatus, identity_problem
 from scientistcloud.datasets.lineup import LineUp
-from scientistcloud.datasets.order import LEASED_RUNNING, UNSTAMPED
+from scientistcloud.datasets.order import EPOCH, LEASED_RUNNING, UNSTAMPED
 from scientistcloud.errors import DuplicateUuid
 
 STAMP_SECONDS = 1.0
@@ -43,6 +39,9 @@ CALM_SECONDS = 1.0
 
 SPREAD_SECONDS = 0.02
 """Over which services that nothing was found for spread their next look."""
+
+HELD_BACK_SECONDS = 1.0
+"""How often a service looks whether a user is below the limit again."""
 
 PLAN_SECONDS = 0.25
 """How old a plan may be: bounds how long an urgent request waits behind it."""
@@ -75,16 +74,15 @@ class Queue:
         *,
         owner: str,
         lease_seconds: float,
-        limit: int = 0,
-        clock: Callable[[], float] = time.monotonic,
-        choice: random.Random | None = None,
+        limit: int,
+        clock: Callable[[], float],
     ) -> None:
         self._collection = collection
         self._owner = owner
         self._lease_seconds = lease_seconds
         self._limit = limit
         self._clock = clock
-        self._random = choice or random.Random()
+        self._random = random.Random()
         self._lineup = LineUp(
             collection,
             limit=limit,
@@ -126,10 +124,25 @@ class Queue:
         self._idle = True
         return None
 
-    @property
-    def held_back(self) -> bool:
-        """Whether the last `claim` passed over somebody because of the limit."""
-        return self._lineup.held_back
+    def next_due_seconds(self) -> float | None:
+        """When to look again for what waits, by the server's clock: None if nothing does."""
+        not_before = "conversion.waiting.not_before"
+        waiting = {"status": DatasetStatus.QUEUED.value, not_before: {"$gte": EPOCH}}
+        found = self._collection.aggregate(
+            [
+                {"$match": {**waiting, "_id": {"$nin": self._refused_now()}}},
+                {"$match": {"$expr": expression.WAITING}},
+                {"$sort": {not_before: 1}},
+                {"$limit": 1},
+                {"$project": {"due_ms": {"$subtract": [f"${not_before}", expression.NOW]}}},
+            ]
+        )
+        due = max(0.0, float(found[0]["due_ms"]) / 1000) if found else None
+        if not self._lineup.held_back:
+            return due
+        # What other services finish wakes nobody here.
+        look = HELD_BACK_SECONDS * self._random.uniform(0.75, 1.25)
+        return look if due is None else min(look, due)
 
     def settled(self) -> None:
         """A claim of this service ended: its user may be below the limit again."""
@@ -139,18 +152,17 @@ class Queue:
     def stamp(self) -> int:
         """Give queued documents that lack it their place in the order; how many there were."""
         self._stamped_at = self._clock()
-        query = {**UNSTAMPED, "_id": {"$nin": self.refused}}
+        query = {**UNSTAMPED, "_id": {"$nin": self._refused_now()}}
         return self._collection.update_many(query, transition.stamping())
 
-    @property
-    def refused(self) -> list[Any]:
+    def _refused_now(self) -> list[Any]:
         """`_id` of documents that the server did not let us write a short while ago."""
         if self._clock() - self._refused_at > REFUSED_SECONDS:
             self._refused.clear()
         return list(self._refused)
 
     def _unwanted(self) -> list[Any]:
-        return self.refused + self._put_back
+        return self._refused_now() + self._put_back
 
     def _stamp_if_due(self) -> None:
         if self._clock() - self._stamped_at < STAMP_SECONDS:
@@ -168,10 +180,10 @@ class Queue:
             self._planned.clear()
         if not self._planned:
             self._planned_at = self._clock()
-            number = 1 if alone else int(self._width)
+            number = int(self._width)
             window = 1 if alone else int(self._width * WINDOW_PER_WIDTH)
-            found = self._lineup.pick(number, window) or self._unstamped(window)
-            self._planned = self._with_twins(found[:number])
+            found = self._lineup.pick(number, window) or self._unstamped(number)
+            self._planned = self._with_twins(found)
         return self._planned.pop() if self._planned else None
 
     def _is_anything_due(self) -> bool:
@@ -180,7 +192,7 @@ class Queue:
         A request wakes all services. They look one after another, and the later ones find it gone.
         """
         time.sleep(self._random.uniform(0.0, SPREAD_SECONDS))
-        due = {"_id": {"$nin": self.refused}, "$expr": expression.DUE}
+        due = {"_id": {"$nin": self._refused_now()}, "$expr": expression.DUE}
         query = {"status": DatasetStatus.QUEUED.value, **due}
         return bool(self._collection.find(query, {"_id": 1}, limit=1))
 
@@ -196,10 +208,9 @@ class Queue:
         """
         if not self._limit:
             return True
-        with self._collection.guard() as collection:
-            number = collection.count_documents(
-                {**LEASED_RUNNING, "conversion.share": {"$eq": claim.share}}
-            )
+        number = self._collection.count(
+            {**LEASED_RUNNING, "conversion.share": {"$eq": claim.share}}
+        )
         if number <= self._limit:
             return True
         self._put_back.append(claim.id)

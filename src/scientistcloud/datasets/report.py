@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
-from scientistcloud.datasets import expression
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import DatasetStatus
-from scientistcloud.datasets.order import STAMPED, UNSTAMPED
+from scientistcloud.datasets.document import DatasetStatus, value_at
+from scientistcloud.datasets.order import EPOCH, STAMPED, UNSTAMPED
 
-QUEUED = DatasetStatus.QUEUED.value
-NOT_FREE = "No service is free: all are busy with datasets before it, or none is running."
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A dataset that another program changed while it was ours.
+
+    Attributes
+    ----------
+    how : str
+        ``written`` (changed while we held it), ``ended`` (its status, instead of us), ``claimed``
+        (after we had converted it, without a new request).
+    status : str or None
+        What its status was after that.
+    at : datetime or None
+    """
+
+    uuid: str
+    how: str
+    status: str | None
+    at: datetime | None
 
 
 def counts(collection: GuardedCollection) -> dict[str, int]:
@@ -45,33 +60,22 @@ def recent_failures(collection: GuardedCollection, limit: int) -> list[Document]
     )
 
 
-def next_due_seconds(collection: GuardedCollection, refused: list[Any]) -> float | None:
-    """Seconds until the next waiting document is due (0 if one is), by the server's clock."""
-    not_before = "conversion.waiting.not_before"
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    found = collection.aggregate(
-        [
-            {"$match": {not_before: {"$gte": epoch}, "status": QUEUED, "_id": {"$nin": refused}}},
-            {"$match": {"$expr": expression.WAITING}},
-            {"$sort": {not_before: 1}},
-            {"$limit": 1},
-            {"$project": {"due_ms": {"$subtract": [f"${not_before}", expression.NOW]}}},
-        ]
+def contested(collection: GuardedCollection, limit: int) -> tuple[int, list[Contest]]:
+    """How many contested datasets there are, and the last ones, newest first."""
+    query = {"conversion.contested.at": {"$gte": EPOCH}}
+    number = collection.count(query)
+    fields = {"uuid": 1, "conversion.contested": 1}
+    order = [("conversion.contested.at", -1)]
+    found = collection.find(query, fields, sort=order, limit=limit)
+    return number, [_contest(each) for each in found]
+
+
+def _contest(document: Document) -> Contest:
+    names = ("how", "status", "at")
+    how, status, at = (value_at(document, "conversion", "contested", name) for name in names)
+    return Contest(
+        str(document.get("uuid")),
+        str(how),
+        status if isinstance(status, str) else None,
+        at if isinstance(at, datetime) else None,
     )
-    return max(0.0, float(found[0]["due_ms"]) / 1000) if found else None
-
-
-def why_waiting(document: Mapping[str, Any]) -> str:
-    """Why this document is not being converted now, in a sentence."""
-    status = document.get("status")
-    if status == DatasetStatus.CONVERTING:
-        return "It is being converted."
-    if status != DatasetStatus.QUEUED:
-        return f"It is not queued: its status is {status!r}, not {QUEUED!r}."
-    conversion = document.get("conversion")
-    waiting = conversion.get("waiting") if isinstance(conversion, Mapping) else None
-    not_before = waiting.get("not_before") if isinstance(waiting, Mapping) else None
-    if not isinstance(not_before, datetime):
-        return NOT_FREE
-    reason = str(document.get("conversion_last_error") or "its service was stopped")
-    return f"It is tried again at {not_before:%Y-%m-%d %H:%M:%S %Z}: {reason}"

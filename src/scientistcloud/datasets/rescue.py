@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -40,7 +39,7 @@ class Rescuer:
         *,
         lease_seconds: float,
         foreign_claim_minutes: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._collection = collection
         self._clock = clock

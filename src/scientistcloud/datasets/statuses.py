@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 
 from scientistcloud.database.connection import database_errors
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.document import DatasetStatus, value_at
 from scientistcloud.datasets.watch import POLLS_BEFORE_NEW_TRY, cannot_watch
 from scientistcloud.errors import DatabaseUnavailable
 
@@ -131,11 +131,9 @@ class StatusWatch:
 
 def _claim_of(document: Document) -> tuple[int, str]:
     """Number and token of the attempt that holds a document, whatever that holds instead."""
-    conversion = document.get("conversion")
-    facts = conversion if isinstance(conversion, dict) else {}
-    lease, attempts = facts.get("lease"), facts.get("attempts")
-    token = lease.get("token") if isinstance(lease, dict) else None
+    token = value_at(document, "conversion", "lease", "token")
     if not isinstance(token, str):
         return 0, ""
+    attempts = value_at(document, "conversion", "attempts")
     before = attempts if isinstance(attempts, int) and not isinstance(attempts, bool) else 0
     return before + 1, token[:_TOKEN_PREFIX]

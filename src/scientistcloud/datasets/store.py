@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -20,9 +19,6 @@ from scientistcloud.datasets.loss import look_after
 from scientistcloud.datasets.queue import Queue
 from scientistcloud.datasets.rescue import Rescued, Rescuer
 from scientistcloud.errors import ConversionError, DuplicateUuid
-
-HELD_BACK_SECONDS = 1.0
-"""How often a service looks whether a user is below the limit again."""
 
 UPLOADING = ("uploading", "upload queued", "unzipping")
 """Statuses in which the files are not there yet."""
@@ -52,8 +48,6 @@ class DatasetStore:
         How long ``converting`` without a lease may stay untouched.
     clock : callable
         Monotonic seconds. Leases go by the server's clock, not by this one.
-    choice : random.Random, optional
-        Spreads competing services.
 
     Attributes
     ----------
@@ -73,7 +67,6 @@ class DatasetStore:
         limit_per_user: int = 0,
         foreign_claim_minutes: float = 180.0,
         clock: Callable[[], float] = time.monotonic,
-        choice: random.Random | None = None,
     ) -> None:
         self.owner = owner
         self.lease_seconds = lease_seconds
@@ -91,7 +84,6 @@ class DatasetStore:
             lease_seconds=lease_seconds,
             limit=limit_per_user,
             clock=clock,
-            choice=choice,
         )
         self._rescuer = Rescuer(
             guarded,
@@ -249,16 +241,7 @@ class DatasetStore:
 
     def next_due_seconds(self) -> float | None:
         """When to look again for what waits: None if nothing does."""
-        due = report.next_due_seconds(self._collection, self._queue.refused)
-        if not self._queue.held_back:
-            return due
-        # What other services finish wakes nobody here.
-        look = HELD_BACK_SECONDS * random.uniform(0.75, 1.25)
-        return look if due is None else min(look, due)
-
-    def why_waiting(self, document: Mapping[str, Any]) -> str:
-        """Why this document is not being converted now, in a sentence."""
-        return report.why_waiting(document)
+        return self._queue.next_due_seconds()
 
     def _settle(self, claim: Claim, outcome: str, update: list[expression.Stage]) -> bool:
         if self._collection.update_id(held(claim), update):
