@@ -16,6 +16,7 @@ import pytest
 from scientistcloud.conversion.inspect import open_source
 from scientistcloud.errors import ConversionError, StorageUnavailable
 from scientistcloud.grid import Box
+from tests.fuzz.mutations import mutate
 from tests.readers import (
     test_dicom,
     test_metaimage,
@@ -49,24 +50,6 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def mutate(data: bytes, rng: random.Random) -> bytes:
-    """Bits flipped, bytes replaced, inserted or removed, the end cut off; mostly in the header."""
-    mutant = bytearray(data)
-    for _ in range(rng.choice((1, 1, 2, 8, 40))):
-        reach = rng.choice((64, 400, 1100, len(mutant), len(mutant)))
-        at = rng.randrange(max(1, min(len(mutant), reach)))
-        how = rng.random()
-        if how < 0.5:
-            mutant[at : at + 1] = bytes(b ^ (1 << rng.randrange(8)) for b in mutant[at : at + 1])
-        elif how < 0.8:
-            mutant[at : at + 1] = bytes([rng.choice((0, 255, 127, 128, 32, 57, 45))])
-        else:
-            mutant[at : at + rng.randrange(1, 9)] = rng.randbytes(rng.randrange(9))
-    if rng.random() < 0.2:
-        del mutant[rng.randrange(len(mutant) + 1) :]
-    return bytes(mutant) or b"x"
-
-
 def check(root: Path, parameters: Mapping[str, object], scratch: Path) -> ConversionError | None:
     """Open and read the mutant; the error, where there is one."""
     try:
@@ -98,7 +81,7 @@ def test_mutants(module: ModuleType, tmp_path: Path) -> None:
             scratch.mkdir()
             victim = rng.choice(list(files))
             for file, data in files.items():
-                (root / file).write_bytes(mutate(data, rng) if file == victim else data)
+                (root / file).write_bytes(mutate(data, rng)[0] if file == victim else data)
             error = check(root, case.parameters, scratch)
             ends.add(error.code if error else "done")
             if error is not None:
