@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,29 +46,41 @@ def settle(claim: Claim, outcome: Outcome, record: AttemptRecord, around: Surrou
     While the service is stopping, an unreachable MongoDB is given up on after two seconds: the
     lease runs out by itself, and a finished result is adopted by the next owner.
     """
-    settlement = _settlement(claim, outcome, around)
-    matched = _written(claim, settlement, around)
-    if matched:
-        settlement.tell()
+    settlement, ending = _settlement(claim, outcome, around), LOST
+    try:
+        matched = _write(settlement, around.stopping)
+    except DatabaseUnavailable as error:
+        matched = True  # as far as anybody knows
+        log.warning("Cannot settle", reason=error.message, **log_keys(claim))
     else:
-        log.warning(f"The claim on dataset {claim.uuid} is lost", **log_keys(claim))
-    around.monitor.ended(claim, settlement.ending if matched else LOST, record)
+        if matched:
+            ending = settlement.ending
+            settlement.tell()
+        else:
+            log.warning(f"The claim on dataset {claim.uuid} is lost", **log_keys(claim))
+    around.monitor.ended(claim, ending, record)
     return matched
 
 
-def _written(claim: Claim, settlement: _Settlement, around: Surroundings) -> bool:
-    gave_up_at = None
+def _write(settlement: _Settlement, stopping: threading.Event) -> bool:
+    """Write as soon as MongoDB answers; False where the claim is lost.
+
+    Raises
+    ------
+    DatabaseUnavailable
+        It did not answer in the time that a service has that is about to end.
+    """
+    gives_up_at = None
     while True:
         try:
             return settlement.write()
-        except DatabaseUnavailable as error:
-            if around.stopping.is_set():
-                gave_up_at = gave_up_at or time.monotonic() + _LAST_CHANCE_SECONDS
-                if time.monotonic() > gave_up_at:
-                    log.warning("Cannot settle", reason=error.message, **log_keys(claim))
-                    return True
-            around.stopping.wait(_RETRY_SECONDS)
-            time.sleep(_RETRY_SECONDS if around.stopping.is_set() else 0)
+        except DatabaseUnavailable:
+            if stopping.is_set():
+                gives_up_at = gives_up_at or time.monotonic() + _LAST_CHANCE_SECONDS
+                if time.monotonic() > gives_up_at:
+                    raise
+        if stopping.wait(_RETRY_SECONDS):
+            time.sleep(_RETRY_SECONDS)
 
 
 def _settlement(claim: Claim, outcome: Outcome, around: Surroundings) -> _Settlement:
