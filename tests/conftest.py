@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from pymongo.database import Database
 from scientistcloud.database import mongod
 from scientistcloud.database.connection import connect
 from scientistcloud.database.embedded import EmbeddedMongo
-from tests.site import Site
+from tests.site import Site, free_port
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background by a shell. Programs that tests interrupt would inherit that.
@@ -57,9 +56,7 @@ def database(mongo_url: str) -> Iterator[Database[dict[str, Any]]]:
 def standalone_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MongoDB that is no replica set; started only where a test asks for it."""
     home = tmp_path_factory.mktemp("standalone")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [str(mongod.find()), "--dbpath", str(home), "--port", str(port)]
     command += ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"]
     server = subprocess.Popen(

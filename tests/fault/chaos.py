@@ -26,7 +26,7 @@ from typing import Any
 import pymongo
 from pymongo.errors import PyMongoError
 
-from tests.fault.faults import AT_COMMIT, OF_HOSTS, WITH_DATABASE, Faults, kinds
+from tests.fault.faults import AT_COMMIT, OF_HOSTS, OF_SHIM, WITH_DATABASE, Faults
 from tests.fault.fleet import Fleet, fleet, run_long
 from tests.fault.hosts import can_cut
 from tests.fault.quotas import Quotas
@@ -53,11 +53,10 @@ class Chaos:
         self._faults = Faults(ships, options, self._chance)
         without = [] if network else ["cut the network (drop)"]
         without += [] if options.small_disk else ["fill the disk"]
+        without += [] if options.shim else OF_SHIM
         self._table = {
             name: act for name, act in self._faults.table().items() if name not in without
         }
-        if not options.shim:
-            self._table = {name: self._table[name] for name in kinds(self._table, shim=False)}
         wanted = {name: options.each * (2 if name == AT_COMMIT else 1) for name in self._table}
         self._quotas = Quotas(wanted, options.faults)
         self._next_at = 0.0
@@ -142,10 +141,8 @@ class Chaos:
                 outcome.wrong.append(f"host {host.number} ended with {status} at the end")
 
     def _check(self, stage: str, *, all_done: bool) -> None:
-        began = time.monotonic()
         for document in self._fleet.wait_until_settled(SETTLE_SECONDS):
             self.outcome.wrong.append(f"{stage}: blocked: {document}")
-        self.outcome.settled_seconds.append(time.monotonic() - began)
         self._faults.observer.look()
         verdict = check(self._fleet, all_done=all_done, patience_seconds=60)
         self.outcome.wrong += [f"{stage}: {sentence}" for sentence in verdict.wrong]

@@ -1,7 +1,7 @@
 """Checks what a run has left behind, by OpenVisus and the database alone.
 
     python -m tests.fault.checker --url URL --database NAME --shared FOLDER \
-        --journal FILE --seen FILE [--only UUID ...] [--all-done] [--scratch FOLDER ...] \
+        --journal FILE --seen FILE [--all-done] [--scratch FOLDER ...] \
         [--services PID,PID --failpoints FOLDER]
 
 Prints a JSON object: ``wrong``, a list of sentences, and counts. The exit status tells whether
@@ -56,8 +56,7 @@ class Checker:
         client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
             options.url, serverSelectionTimeoutMS=30_000
         )
-        query = {"_id": {"$in": options.only}} if options.only else {}
-        self.documents = list(client[options.database]["visstoredatas"].find(query))
+        self.documents = list(client[options.database]["visstoredatas"].find())
         self.journal = lines(options.journal)
         self.seen = lines(options.seen)
         self.converted: Path = options.shared / "converted"
@@ -156,9 +155,7 @@ class Checker:
         deleted = [(e["uuid"], e["at"]) for e in self.journal if e.get("fault") == "delete"]
         for entry in self.seen:
             self.counts["looks of the reader"] += entry.get("looks", 0)
-            if "wrong" not in entry or (
-                self.options.only and entry["uuid"] not in self.options.only
-            ):
+            if "wrong" not in entry:
                 continue
             removed = any(
                 uuid == entry["uuid"] and 0 <= entry["at"] - at < DELETED_SECONDS
@@ -174,19 +171,13 @@ class Checker:
 
         Every dataset is settled: what an attempt had finished for a next one is of no use either.
         """
-        only = self.options.only
         staging = self.converted / ".staging"
         for entry in staging.iterdir() if staging.is_dir() else ():
-            if entry.name in (".retired", ".partial"):
-                continue
-            if not only or entry.name.split(".")[0] in ("", *only):
+            if entry.name not in (".retired", ".partial"):
                 yield f"left in the staging folder: {entry.name}"
         for kept in staging.glob(".partial/*/*"):
-            if not only or kept.parent.name in only:
-                yield f"left in the staging folder: {kept.relative_to(staging)}"
+            yield f"left in the staging folder: {kept.relative_to(staging)}"
         for folder in self.converted.glob("chaos-*"):
-            if only and folder.name not in only:
-                continue
             retired = staging / ".retired" / folder.name
             known = {each.name for each in retired.iterdir()} if retired.is_dir() else set()
             known.add(self._generation(folder) or "")
@@ -223,7 +214,6 @@ def main() -> int:
     for name in ("--shared", "--journal", "--seen"):
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--scratch", nargs="*", type=Path, default=[])
-    parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--all-done", action="store_true")
     parser.add_argument("--services", default="")
     parser.add_argument("--failpoints", default="")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 from tests.fault.feeder import Feeder
-from tests.fault.fleet import CONVERTING, Fleet, lease_of
-from tests.fault.targets import Document, Targets
+from tests.fault.fleet import CONVERTING, lease_of
+from tests.fault.targets import Document, Hit, Targets
 
 GARBAGE: tuple[Any, ...] = (
     None,
@@ -19,17 +18,14 @@ GARBAGE: tuple[Any, ...] = (
     {"waiting": "x", "queued_at": "never", "attempts": "many"},
     {"request": [], "history": 5, "lost": -1, "delays": {}},
 )
-Hit = list[str]
 
 
 class Edits:
     """Each counts only if the attempt that it was meant for was still in progress."""
 
-    def __init__(
-        self, fleet: Fleet, targets: Targets, feeder: Feeder, chance: random.Random
-    ) -> None:
-        self._fleet, self._targets = fleet, targets
-        self._feeder, self._chance = feeder, chance
+    def __init__(self, targets: Targets, feeder: Feeder) -> None:
+        self._fleet, self._chance = targets.fleet, targets.chance
+        self._targets, self._feeder = targets, feeder
 
     def cancel(self) -> Hit:
         return self._edit({"$set": {"status": "cancelled"}})

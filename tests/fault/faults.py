@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from sched import scheduler
 from typing import Any
 
 import pymongo
 from pymongo.errors import PyMongoError
 
-from tests.fault.agenda import Agenda
 from tests.fault.edits import Edits
 from tests.fault.feeder import Feeder
 from tests.fault.fleet import Fleet
@@ -21,7 +21,7 @@ from tests.fault.observer import Observer
 from tests.fault.outage_faults import OutageFaults
 from tests.fault.process_faults import ProcessFaults
 from tests.fault.step_faults import StepFaults, split
-from tests.fault.targets import Targets
+from tests.fault.targets import Hit, Targets
 
 AT_COMMIT = "at a step from the last renewal to complete"
 BEFORE_COMMIT = "at another step"
@@ -52,30 +52,27 @@ OF_HOSTS = {
 }
 """After which a host may do no work for some time."""
 
-Act = Callable[[], list[str]]
-
-
-def kinds(names: Iterable[str], *, shim: bool) -> list[str]:
-    """Those that are possible with or without the shim."""
-    return [name for name in names if shim or name not in OF_SHIM]
+Act = Callable[[], Hit]
 
 
 class Faults:
     """All that can be injected into a fleet."""
 
     def __init__(self, ships: Fleet, options: argparse.Namespace, chance: random.Random) -> None:
-        self._fleet, self._chance = ships, chance
+        self._fleet, self._options, self._chance = ships, options, chance
         self.feeder = Feeder(ships, options.datasets, chance)
-        self._agenda = Agenda()
-        lease: dict[str, float] = {"lease_seconds": options.lease}
+        self._agenda = scheduler()
         self.observer = Observer(ships, lambda since: self._outages.seconds_away_since(since))
-        self._targets = Targets(ships, self.observer, chance)
-        agenda, targets = self._agenda, self._targets
-        self._outages = OutageFaults(ships, targets, agenda, chance, **lease)
-        self._processes = ProcessFaults(ships, targets, self.observer, agenda, chance, **lease)
-        usual = {"usual_delay_seconds": options.delay}
-        self._hosts = HostFaults(ships, targets, agenda, chance, **lease, **usual)
-        self._edits = Edits(ships, targets, self.feeder, chance)
+        self._targets = targets = Targets(ships, self.observer, chance)
+        self._outages = OutageFaults(targets, lease_seconds=options.lease)
+        self._processes = ProcessFaults(targets, self._agenda, lease_seconds=options.lease)
+        self._hosts = HostFaults(
+            targets,
+            self._agenda,
+            lease_seconds=options.lease,
+            usual_delay_seconds=options.delay,
+        )
+        self._edits = Edits(targets, self.feeder)
         self._steps: dict[str, StepFaults] = {}
         self._hits_seen = 0
 
@@ -94,7 +91,7 @@ class Faults:
             "SIGTERM service": process.terminate,
             "SIGKILL mongod and restart": outage.kill_mongod,
             "mongod steps down": outage.step_down,
-            "cut the network (drop)": outage.cut_network,
+            "cut the network (drop)": host.cut_network,
             "fill the disk": host.fill_disk,
             "slow disk": host.slow_disk,
             "disk hangs past the lease": host.hang_disk,
@@ -110,7 +107,8 @@ class Faults:
 
     def begin(self) -> None:
         self.observer.start()
-        self._hosts.begin()
+        if self._options.shim:
+            self._hosts.begin()
 
     def learn(self, recorded: list[dict[str, Any]]) -> int:
         """Take the steps to hit from a recording; how many there are."""
@@ -121,11 +119,11 @@ class Faults:
             self._steps[name] = StepFaults(self._fleet.failpoints, name, steps, self._chance)
         return len(commit) + len(other)
 
-    def _arm(self, name: str) -> list[str]:
+    def _arm(self, name: str) -> Hit:
         self._steps[name].arm()
         return []
 
-    def hits(self) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
+    def hits(self) -> Iterator[tuple[str, Hit, dict[str, Any]]]:
         """The steps that were hit since the last call: name, datasets, and what is noted of it."""
         hits = self._fleet.failpoints.hits()
         new, self._hits_seen = hits[self._hits_seen :], len(hits)
@@ -143,7 +141,7 @@ class Faults:
 
     def look_after(self) -> None:
         """End long faults that are over, and start services that have ended."""
-        self._agenda.tick()
+        self._agenda.run(blocking=False)
         self._outages.look_after()
         self._processes.look_after()
         for steps in self._steps.values():
@@ -157,7 +155,10 @@ class Faults:
             if hit["signal"] == "SIGSTOP":
                 self._processes.resume_later(hit["pids"])
         self._outages.wait_for_the_end()
-        self._agenda.finish()
+        while self._agenda.queue:
+            event = self._agenda.queue[0]
+            self._agenda.cancel(event)
+            event.action(*event.argument)
         while not self._processes.is_whole:
             self.look_after()
             time.sleep(0.05)

@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -54,8 +53,6 @@ class Host:
 
     Attributes
     ----------
-    shim : Shim or None
-        Its clock and its way to the shared storage, where they can be changed.
     started_at : float
         By the monotonic clock.
     """
@@ -70,7 +67,7 @@ class Host:
         slow_storage: Path | None = None,
     ) -> None:
         self.number = number
-        self.shim = Shim(failpoints, f"host-{number}", slow_storage) if slow_storage else None
+        self._shim = Shim(failpoints, f"host-{number}", slow_storage) if slow_storage else None
         self.started_at = 0.0
         self._root = root
         self._failpoints = failpoints
@@ -104,8 +101,8 @@ class Host:
         environment |= {"MONGO_URL": url, "TMPDIR": str(self.scratch)}
         search = os.pathsep.join(filter(None, [str(FAILPOINTS), os.environ.get("PYTHONPATH")]))
         environment |= {"PYTHONPATH": search, "SC_FAILPOINTS": str(self._failpoints)}
-        if self.shim is not None:
-            environment |= self.shim.environment
+        if self._shim is not None:
+            environment |= self._shim.environment
         command = [sys.executable, "-m", "scientistcloud", "worker"]
         if self._namespace:
             command = ["ip", "netns", "exec", self._namespace, *command]
@@ -118,6 +115,12 @@ class Host:
                 start_new_session=True,
             )
         self.started_at = time.monotonic()
+
+    @property
+    def shim(self) -> Shim:
+        """Its clock and its way to the shared storage, where they can be changed."""
+        assert self._shim is not None
+        return self._shim
 
     @property
     def log(self) -> Path:
@@ -211,16 +214,6 @@ def _processes(pids: list[int]) -> list[psutil.Process]:
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
             found.append(psutil.Process(pid))
-    return found
-
-
-def processes_with(failpoints: Path) -> list[psutil.Process]:
-    """Every process that was started for the failpoints of this run."""
-    found: list[Any] = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get("SC_FAILPOINTS") == str(failpoints):
-                found.append(process)
     return found
 
 

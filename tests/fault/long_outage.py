@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,7 +32,7 @@ from numpy.typing import NDArray
 from tests.fault.fleet import run_long
 from tests.fault.gate import Gate
 from tests.fault.server import Server
-from tests.site import CONVERTING, DONE, QUEUED, Site, processes_of, until
+from tests.site import CONVERTING, DONE, QUEUED, Site, free_port, processes_of, until
 
 KEPT = ("kept-1", "kept-2")
 EDITED = ("cancelled", "asked-again", "deleted")
@@ -77,9 +76,7 @@ class Outage:
         self.children: list[psutil.Process] = []
 
     def start_service(self, gate: Gate, at_once: int) -> subprocess.Popen[bytes]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.ports.append(probe.getsockname()[1])
+        self.ports.append(free_port())
         return self.site.start(
             MONGO_URL=gate.url,
             JOB_MAX_CONCURRENT=str(at_once),

@@ -1,16 +1,12 @@
-"""What comes between the services and MongoDB: its death, its elections, a cut network."""
+"""What MongoDB does to the services: its death and its elections."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 
-from tests.fault.agenda import Agenda
-from tests.fault.fleet import Fleet
-from tests.fault.targets import Targets
+from tests.fault.targets import Hit, Targets, names
 
-Hit = list[str]
 ELECTION_SECONDS = 2.0
 WORK_SECONDS = 2.0
 """Between two outages: some work is to be done as well."""
@@ -19,17 +15,8 @@ WORK_SECONDS = 2.0
 class OutageFaults:
     """Lasts up to a bit more than a lease, so that claims are lost by some and kept by others."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        targets: Targets,
-        agenda: Agenda,
-        chance: random.Random,
-        *,
-        lease_seconds: float,
-    ) -> None:
-        self._fleet, self._targets = fleet, targets
-        self._agenda, self._chance = agenda, chance
+    def __init__(self, targets: Targets, *, lease_seconds: float) -> None:
+        self._targets, self._server = targets, targets.fleet.server
         self._lease_seconds = lease_seconds
         self._outage: threading.Thread | None = None
         self._outages: list[tuple[float, float]] = []
@@ -40,12 +27,12 @@ class OutageFaults:
             return []
         began = time.monotonic()
         self._outages.append((began, float("inf")))
-        self._fleet.server.kill()
-        seconds = self._chance.uniform(0.1, 1.2 * self._lease_seconds)
+        self._server.kill()
+        seconds = self._targets.chance.uniform(0.1, 1.2 * self._lease_seconds)
 
         def bring_back() -> None:
             time.sleep(seconds)
-            self._fleet.server.start()
+            self._server.start()
 
         self._targets.is_database_away = True
         self._outage = threading.Thread(target=bring_back, name="outage")
@@ -57,27 +44,14 @@ class OutageFaults:
         if held:
             now = time.monotonic()
             self._outages.append((now, now + ELECTION_SECONDS))
-            self._fleet.server.step_down()
+            self._server.step_down()
         return held
 
     def _held_if_well(self) -> Hit:
         """What is in progress; nothing where MongoDB has been back for a moment only."""
         if self._outages and time.monotonic() < self._outages[-1][1] + WORK_SECONDS:
             return []
-        return [document["_id"] for document in self._targets.in_progress()]
-
-    def cut_network(self) -> Hit:
-        host, held = self._targets.host()
-        if host is None or not self._targets.afflict(host, "cut"):
-            return []
-        host.cut()
-
-        def mend() -> None:
-            host.mend()
-            self._targets.relieve(host, "cut")
-
-        self._agenda.do_later(self._lease_seconds * self._chance.uniform(0.3, 1.5), mend)
-        return [document["_id"] for document in held]
+        return names(self._targets.in_progress())
 
     def look_after(self) -> None:
         """Notice that MongoDB is back."""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from sched import scheduler
 
 import psutil
 
-from tests.fault.agenda import Agenda
-from tests.fault.fleet import Fleet
 from tests.fault.hosts import Host
-from tests.fault.observer import Observer
-from tests.fault.targets import Targets
+from tests.fault.targets import Hit, Targets, names
 
-Hit = list[str]
 Choice = Callable[[Host], list[psutil.Process]]
 
 TERM_SECONDS = 12.0
@@ -32,18 +28,9 @@ class ProcessFaults:
         Processes are stopped for longer than that.
     """
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        targets: Targets,
-        observer: Observer,
-        agenda: Agenda,
-        chance: random.Random,
-        *,
-        lease_seconds: float,
-    ) -> None:
-        self._fleet, self._targets, self._observer = fleet, targets, observer
-        self._agenda, self._chance = agenda, chance
+    def __init__(self, targets: Targets, agenda: scheduler, *, lease_seconds: float) -> None:
+        self._fleet, self._chance = targets.fleet, targets.chance
+        self._targets, self._agenda = targets, agenda
         self._lease_seconds = lease_seconds
         self._terminated: dict[int, tuple[int, float]] = {}
         self._restart_at: dict[int, float] = {}
@@ -74,8 +61,8 @@ class ProcessFaults:
             return []
         if of_service:
             for document in held:
-                self._observer.expect_recovery(document)
-        return [document["_id"] for document in held]
+                self._targets.observer.expect_recovery(document)
+        return names(held)
 
     def stop_service(self) -> Hit:
         return self._stop(_service)
@@ -93,7 +80,7 @@ class ProcessFaults:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
         self._resume_later(chosen)
-        return [document["_id"] for document in held] if chosen else []
+        return names(held) if chosen else []
 
     def terminate(self) -> Hit:
         host, held = self._targets.host()
@@ -101,7 +88,7 @@ class ProcessFaults:
             return []
         host.process.terminate()
         self._terminated[host.number] = (host.process.pid, time.monotonic())
-        return [document["_id"] for document in held]
+        return names(held)
 
     def resume_later(self, pids: list[int]) -> None:
         """SIGCONT to processes that stopped themselves at a step."""
@@ -113,7 +100,7 @@ class ProcessFaults:
 
     def _resume_later(self, stopped: list[psutil.Process]) -> None:
         seconds = self._lease_seconds * self._chance.uniform(1.2, 2.2)
-        self._agenda.do_later(seconds, lambda: _resume(stopped))
+        self._agenda.enter(seconds, 0, _resume, (stopped,))
 
     def look_after(self) -> None:
         """Start services that have ended; note those that take too long to."""

@@ -21,7 +21,6 @@ class Outcome:
     steps: Counter[str] = field(default_factory=Counter)
     requeued: list[Recovery] = field(default_factory=list)
     recovered: list[Recovery] = field(default_factory=list)
-    settled_seconds: list[float] = field(default_factory=list)
     checked: dict[str, dict[str, int]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     too_few: list[str] = field(default_factory=list)

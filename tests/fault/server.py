@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -13,6 +12,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from scientistcloud.database import mongod
+from tests.site import free_port
 
 START_SECONDS = 60.0
 
@@ -33,9 +33,7 @@ class Server:
         self._addresses = addresses
         self._process: subprocess.Popen[bytes] | None = None
         (home / "data").mkdir(parents=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
             self.url(), tz_aware=True, serverSelectionTimeoutMS=30_000, connect=False
         )

@@ -66,8 +66,5 @@ class Shim:
         """Let every call to the storage wait, or go on."""
         self._write(2, int(hangs))
 
-    def close(self) -> None:
-        self._mapped.close()
-
     def _write(self, number: int, value: int) -> None:
         self._mapped[8 * number : 8 * number + 8] = value.to_bytes(8, "little", signed=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fault.fleet import Fleet, fleet, run_long
+from tests.fault.hosts import Host
 from tests.fault.observer import Observer
 from tests.fault.steps import Armed, kills
 from tests.fault.verdict import check
@@ -80,7 +81,7 @@ def run(root: Path, *, count: int | None, seed: int, say: Callable[[str], None] 
             _carry_out(ships, uuid, case, result)
             say(f"{number}/{len(cases)} {_name(case)}: {case[-1].target}")
         for host in ships.hosts:
-            _revive(ships, host.number)
+            _revive(ships, host)
         time.sleep(1.0)
         observer.stop()
         verdict = check(ships, all_done=True, patience_seconds=60)
@@ -149,13 +150,12 @@ def _convert(ships: Fleet, uuid: str, version: int) -> str:
         if document.get("status") == "conversion failed":
             return f"{uuid} failed: {document.get('conversion_last_error')}"
         for host in ships.hosts:
-            _revive(ships, host.number)
+            _revive(ships, host)
         time.sleep(0.03)
     return f"{uuid} is not done after {CASE_SECONDS} s: {document}"
 
 
-def _revive(ships: Fleet, number: int) -> None:
-    host = ships.hosts[number]
+def _revive(ships: Fleet, host: Host) -> None:
     if not host.is_running:
         ships.start_service(host)
 

@@ -33,7 +33,6 @@ def ships(tmp_path: Path) -> Iterator[Fleet]:
 def take_slowly(ships: Fleet, uuid: str) -> str:
     """Have storage so slow that a conversion takes seconds, and wait until one has begun."""
     for host in ships.hosts:
-        assert host.shim is not None
         host.shim.delay(0.03)
     ships.write_source(uuid, 1, SHAPE)
     ships.request(uuid, 1)
@@ -54,11 +53,9 @@ def watch_lease(ships: Fleet, uuid: str, token: str) -> None:
 def test_storage_that_hangs_for_longer_than_a_lease_costs_no_claim(ships: Fleet) -> None:
     token = take_slowly(ships, "chaos-1")
     for host in ships.hosts:
-        assert host.shim is not None
         host.shim.hang(True)
     watch_lease(ships, "chaos-1", token)
     for host in ships.hosts:
-        assert host.shim is not None
         host.shim.hang(False)
         host.shim.delay(0)
     assert ships.wait_until_settled(30) == []
@@ -72,7 +69,6 @@ def test_clocks_minutes_apart_cost_no_claim_and_free_none(ships: Fleet) -> None:
     ships.failpoints.arm(stop)
     token = take_slowly(ships, "chaos-1")
     for host, ahead_seconds in zip(ships.hosts, (600.0, -600.0), strict=True):
-        assert host.shim is not None
         host.shim.set_clock(ahead_seconds)
         host.shim.delay(0)
     watch_lease(ships, "chaos-1", token)
@@ -89,7 +85,6 @@ def test_clocks_minutes_apart_cost_no_claim_and_free_none(ships: Fleet) -> None:
 
 def test_a_clock_that_is_ahead_takes_no_blocks_from_readers(ships: Fleet) -> None:
     for host in ships.hosts:
-        assert host.shim is not None
         host.shim.set_clock(600.0)
     for version in (1, 2):
         ships.write_source("chaos-1", version, SHAPE)
