@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scientistcloud.conversion.bricks import MAX_AMPLIFICATION, amplification, pieces
@@ -180,6 +180,7 @@ def test_many_fields_share_their_buffers() -> None:
     ),
     limit=st.sampled_from([110 * MB, 200 * MB, GB]),
 )
+@example(shape=(17, 12994), kinds=[("u1", 1, False), ("f8", 3, True)], limit=110 * MB)
 @settings(deadline=None, max_examples=40)
 def test_unlike_fields_keep_the_limit_together(
     shape: Shape, kinds: list[tuple[str, int, bool]], limit: int

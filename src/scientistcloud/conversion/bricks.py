@@ -113,7 +113,7 @@ class _Grid:
     @property
     def is_raw(self) -> bool:
         """Whether any box can be read by itself."""
-        return all(c == 1 for c in self.chunks[:-1]) and self.chunks[-1] in (1, self.shape[-1])
+        return all(c == 1 for c in self.chunks)
 
 
 def choose_bricks(
