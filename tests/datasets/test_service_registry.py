@@ -23,7 +23,7 @@ def test_services_come_stay_and_go(database: Database[dict[str, Any]]) -> None:
     assert first[1]["faults"] == {"MissingLibrary": "$h5py"}
     assert first[0]["pid"] == os.getpid()
     one.beat(1)
-    again = one.alive()
+    again = alive_services(database)
     assert again[0]["started_at"] == first[0]["started_at"] <= again[0]["seen_at"]
     long_ago = datetime.now(UTC) - timedelta(minutes=5)
     database.sclib_services.update_one({"_id": "one"}, {"$set": {"seen_at": long_ago}})

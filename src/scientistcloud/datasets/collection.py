@@ -12,8 +12,9 @@ from bson.codec_options import DatetimeConversion
 from pymongo import ReadPreference, ReturnDocument, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
-from scientistcloud.database.connection import database_errors
+from scientistcloud.database.connection import database_errors, is_refused
 from scientistcloud.errors import DatabaseUnavailable
 
 Document = dict[str, Any]
@@ -87,6 +88,20 @@ class GuardedCollection:
         if self._away:
             self._back_at = self._clock()
             self._away = False
+
+    def create_index(self, keys: Sequence[tuple[str, int]], **options: Any) -> bool:
+        """Create an index, which may take its time; whether that was possible."""
+        try:
+            with self.guard(bounded=False) as collection:
+                collection.create_index(keys, **options)
+        except OperationFailure:
+            # An index of the same keys or name exists with other options.
+            return False
+        except DatabaseUnavailable as error:
+            if not is_refused(error.__cause__):
+                raise
+            return False
+        return True
 
     def find(
         self,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from pymongo.errors import OperationFailure
-
-from scientistcloud.database.connection import is_refused
 from scientistcloud.datasets.collection import GuardedCollection
 from scientistcloud.datasets.order import ORDER, SHARE_ORDER
-from scientistcloud.errors import DatabaseUnavailable
 
 INDEXES: dict[str, list[tuple[str, int]]] = {
     "conversion_order": [("status", 1), *ORDER],
@@ -22,16 +18,8 @@ SPARSE = frozenset({"conversion_contested", "conversion_due", "dataset_completed
 
 def ensure_indexes(collection: GuardedCollection) -> list[str]:
     """Create the indexes, where allowed; names of those that could not be created."""
-    missing = []
-    for name, keys in INDEXES.items():
-        try:
-            with collection.guard(bounded=False) as raw:
-                raw.create_index(keys, name=name, sparse=name in SPARSE)
-        except OperationFailure:
-            # An index of the same keys or name exists with other options.
-            missing.append(name)
-        except DatabaseUnavailable as error:
-            if not is_refused(error.__cause__):
-                raise
-            missing.append(name)
-    return missing
+    return [
+        name
+        for name, keys in INDEXES.items()
+        if not collection.create_index(keys, name=name, sparse=name in SPARSE)
+    ]

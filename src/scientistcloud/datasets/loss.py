@@ -13,7 +13,7 @@ from scientistcloud.datasets import transition
 from scientistcloud.datasets.collection import GuardedCollection
 from scientistcloud.datasets.document import Claim, DatasetStatus, value_at
 from scientistcloud.datasets.expression import Stage
-from scientistcloud.datasets.retry import Fail, decide
+from scientistcloud.datasets.retry import is_last_loss
 from scientistcloud.errors import HostLost
 
 CONVERTING = DatasetStatus.CONVERTING.value
@@ -63,9 +63,6 @@ def is_damaged(conversion: Any, claim: Claim) -> bool:
 
 def _taking_back(claim: Claim) -> list[Stage]:
     error = HostLost("Another program overwrote the record of the claim.")
-    decision = decide(
-        error, attempt=claim.attempt, lost=claim.lost, max_attempts=1, retry_delay_seconds=0
-    )
-    if isinstance(decision, Fail):
+    if is_last_loss(claim.lost):
         return transition.failing(claim, error, counted=False)
     return transition.taking_back(claim, error)

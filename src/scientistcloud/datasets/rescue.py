@@ -10,10 +10,10 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from scientistcloud.datasets import expression, transition
-from scientistcloud.datasets.claim_record import CLAIM_FIELDS, claim_from
+from scientistcloud.datasets.claim_record import CLAIM_FIELDS, claim_from, held
 from scientistcloud.datasets.collection import GuardedCollection
 from scientistcloud.datasets.document import Claim, DatasetStatus
-from scientistcloud.datasets.retry import Fail, decide
+from scientistcloud.datasets.retry import is_last_loss
 from scientistcloud.errors import HostLost
 
 CONVERTING = DatasetStatus.CONVERTING.value
@@ -120,20 +120,11 @@ class Rescuer:
 
     def _requeue_lost(self, claim: Claim) -> bool:
         error = HostLost(f"The service {claim.owner} vanished during the conversion.")
-        decision = decide(
-            error, attempt=claim.attempt, lost=claim.lost, max_attempts=1, retry_delay_seconds=0
-        )
-        if isinstance(decision, Fail):
+        if is_last_loss(claim.lost):
             update = transition.failing(claim, error, counted=False)
         else:
             update = transition.retrying(claim, error, 0.0, counted=False, lost=True)
-        query = {
-            "_id": claim.id,
-            "status": CONVERTING,
-            "conversion.lease.token": claim.token,
-            "$expr": _EXPIRED,
-        }
-        return self._collection.update_id(query, update)
+        return self._collection.update_id({**held(claim), "$expr": _EXPIRED}, update)
 
     def clear_cancelled(self) -> int:
         """Remove what is left of claims from cancelled documents whose owners vanished."""

@@ -74,23 +74,26 @@ def decide(
     if isinstance(error, PermanentError):
         return Fail(error)
     if isinstance(error, HostLost):
-        return Fail(error) if lost + 1 > LOST_LIMIT else RetryAt(0.0, counted=False)
-    if isinstance(error, OutOfMemory):
-        if smaller:
-            return Fail(_too_large(error))
-        return RetryAt(delay_seconds(0, retry_delay_seconds, random), counted=False)
-    if isinstance(error, HostBusy):
-        return RetryAt(delay_seconds(0, retry_delay_seconds, random), counted=False)
+        return Fail(error) if is_last_loss(lost) else RetryAt(0.0, counted=False)
+    if isinstance(error, OutOfMemory) and smaller:
+        return Fail(_too_large(error))
+    if isinstance(error, OutOfMemory | HostBusy):
+        return RetryAt(_delay_seconds(0, retry_delay_seconds, random), counted=False)
     if isinstance(error, DeploymentError) or (
         isinstance(error, TransientError) and not error.counted
     ):
-        return RetryAt(delay_seconds(delays, retry_delay_seconds, random), counted=False)
+        return RetryAt(_delay_seconds(delays, retry_delay_seconds, random), counted=False)
     if attempt < max_attempts:
-        return RetryAt(delay_seconds(attempt - 1, retry_delay_seconds, random), counted=True)
+        return RetryAt(_delay_seconds(attempt - 1, retry_delay_seconds, random), counted=True)
     return Fail(_final(error), counted=True)
 
 
-def delay_seconds(failures: int, first_seconds: float, random: Callable[[], float]) -> float:
+def is_last_loss(lost: int) -> bool:
+    """Whether a request that has lost so many hosts is given up if it loses another."""
+    return lost >= LOST_LIMIT
+
+
+def _delay_seconds(failures: int, first_seconds: float, random: Callable[[], float]) -> float:
     """Exponential from `first_seconds`, limited, +-25 %."""
     limit = max(LONGEST_DELAY_SECONDS, first_seconds)
     # 2**30 is beyond any limit and no overflow.

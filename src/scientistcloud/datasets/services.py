@@ -8,12 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
 
-from scientistcloud.database.connection import is_refused
 from scientistcloud.datasets import expression
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.errors import DatabaseUnavailable
 
 COLLECTION = "sclib_services"
 FORGOTTEN_SECONDS = 600
@@ -23,7 +20,7 @@ ALIVE_SECONDS = 30.0
 
 
 class ServiceRegistry:
-    """Where services say that they are alive, and where others look.
+    """Where a service says that it is alive.
 
     Parameters
     ----------
@@ -48,18 +45,9 @@ class ServiceRegistry:
 
     def ensure_index(self) -> bool:
         """Let the server forget services that vanished; whether that was possible."""
-        try:
-            with self._collection.guard() as collection:
-                collection.create_index(
-                    "seen_at", name="seen_at_ttl", expireAfterSeconds=FORGOTTEN_SECONDS
-                )
-        except OperationFailure:
-            return False
-        except DatabaseUnavailable as error:
-            if not is_refused(error.__cause__):
-                raise
-            return False
-        return True
+        return self._collection.create_index(
+            [("seen_at", 1)], name="seen_at_ttl", expireAfterSeconds=FORGOTTEN_SECONDS
+        )
 
     def beat(self, running: int, **facts: Any) -> None:
         """Say that this service is alive, how many datasets it converts, and other facts."""
@@ -81,15 +69,12 @@ class ServiceRegistry:
         with self._collection.guard() as collection:
             collection.delete_one({"_id": self._owner})
 
-    def alive(self, within_seconds: float = ALIVE_SECONDS) -> list[Document]:
-        """The services heard of lately, by the server's clock, the longest running first."""
-        return alive_services(self._collection.raw.database, within_seconds)
 
+def alive_services(database: Database[Document]) -> list[Document]:
+    """The services heard of lately, by the server's clock, the longest running first.
 
-def alive_services(
-    database: Database[Document], within_seconds: float = ALIVE_SECONDS
-) -> list[Document]:
-    """The services heard of lately: ``_id``, host, pid, started_at, seen_at, version, running."""
-    limit = expression.in_seconds(-within_seconds)
+    Each with ``_id``, host, pid, started_at, seen_at, version, running and its facts.
+    """
+    limit = expression.in_seconds(-ALIVE_SECONDS)
     collection = GuardedCollection(database, COLLECTION, timeout_seconds=5.0)
     return collection.find({"$expr": {"$gt": ["$seen_at", limit]}}, sort=[("started_at", 1)])

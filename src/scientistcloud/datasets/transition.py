@@ -5,7 +5,8 @@ Every pipeline is evaluated by the server in one step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
@@ -29,6 +30,12 @@ HISTORY_LENGTH = 10
 SETTLED = ("conversion.lease", "conversion.waiting", "conversion.queued_at", "conversion.share")
 """What no document keeps that is neither queued nor converting."""
 
+TROUBLE = ("conversion.error", "conversion_last_error", "error_message")
+OF_A_REQUEST = (*TROUBLE, "conversion.contested")
+"""What a new request does not begin with."""
+
+COUNTS = ("attempts", "lost", "delays", "smaller")
+"""What is counted of a request while it is converted, and kept while it waits to go on."""
 
 CONTESTED: Stage = {
     "$cond": [
@@ -42,55 +49,39 @@ CONTESTED: Stage = {
 
 def claiming(token: str, owner: str, request_id: str, lease_seconds: float) -> list[Stage]:
     """``conversion queued`` -> ``converting``; `request_id` is for a new request."""
+    again = "$conversion.again"
 
     def kept(count: str) -> Stage:
-        return {"$cond": ["$conversion.again", count_or_zero(f"$conversion.waiting.{count}"), 0]}
-
-    def old(field: str) -> Stage:
-        return {"$cond": ["$conversion.again", field, REMOVE]}
+        return {"$cond": [again, count_or_zero(f"$conversion.waiting.{count}"), 0]}
 
     known_request = {
         "$and": [
-            "$conversion.again",
+            again,
             is_type("$conversion.request", "object"),
             is_type("$conversion.request.id", "string"),
         ]
     }
     request = {"id": literal(request_id), "at": NOW}
-    lease = whole(
-        {
-            "owner": literal(owner),
-            "token": literal(token),
-            "taken_at": NOW,
-            "expires_at": in_seconds(lease_seconds),
-            "written_at": NOW,
-        }
-    )
-    return [
-        RESET_CONVERSION,
-        {"$set": {"conversion.again": WAITING}},
-        {
-            "$set": {
-                "status": literal(str(DatasetStatus.CONVERTING)),
-                "updated_at": NOW,
-                "progress": 0,
-                "status_message": "Starting",
-                "error_message": old("$error_message"),
-                "conversion_last_error": old("$conversion_last_error"),
-                "conversion_retry_count": kept("attempts"),
-                "conversion.error": old("$conversion.error"),
-                "conversion.contested": old("$conversion.contested"),
-                "conversion.attempts": kept("attempts"),
-                "conversion.lost": kept("lost"),
-                "conversion.delays": kept("delays"),
-                "conversion.smaller": kept("smaller"),
-                "conversion.request": {"$cond": [known_request, "$conversion.request", request]},
-                "conversion.share": SHARE,
-                "conversion.lease": lease,
-            }
-        },
-        {"$unset": ["conversion.again", "conversion.waiting"]},
-    ]
+    lease = {
+        "owner": literal(owner),
+        "token": literal(token),
+        "taken_at": NOW,
+        "expires_at": in_seconds(lease_seconds),
+        "written_at": NOW,
+    }
+    changes: Stage = {
+        "progress": 0,
+        "status_message": "Starting",
+        "conversion_retry_count": kept("attempts"),
+        "conversion.request": {"$cond": [known_request, "$conversion.request", request]},
+        "conversion.share": SHARE,
+        "conversion.lease": whole(lease),
+    }
+    changes |= {f"conversion.{count}": kept(count) for count in COUNTS}
+    changes |= {field: {"$cond": [again, f"${field}", REMOVE]} for field in OF_A_REQUEST}
+    gone = ["conversion.again", "conversion.waiting"]
+    reset, *moved = _moving(DatasetStatus.CONVERTING, changes, gone)
+    return [reset, {"$set": {"conversion.again": WAITING}}, *moved]
 
 
 def renewing(
@@ -127,32 +118,30 @@ def completing(claim: Claim, summary: PortalSummary) -> list[Stage]:
         changes["dimensions"] = literal(summary.dimensions)
     if summary.data_size_gb is not None:
         changes["data_size"] = float(summary.data_size_gb)
-    gone = [*SETTLED, "conversion.error", "conversion_last_error", "error_message"]
-    return [*_moving(DatasetStatus.DONE, changes), {"$unset": gone}]
+    return _moving(DatasetStatus.DONE, changes, [*SETTLED, *TROUBLE])
 
 
 def retrying(
     claim: Claim, error: ConversionError, delay_seconds: float, *, counted: bool, lost: bool = False
 ) -> list[Stage]:
     """Back to ``conversion queued``, due after a delay; the reason is shown meanwhile."""
-    attempts = claim.attempt - 1 + int(counted)
-    waiting = {
-        "token": literal(claim.token),
-        "not_before": in_seconds(delay_seconds),
-        "attempts": attempts,
-        "lost": claim.lost + int(lost),
-        "delays": claim.delays + int(not counted and not lost),
-        "smaller": claim.smaller + int(isinstance(error, OutOfMemory)),
-    }
-    changes: Stage = {
-        "progress": 0,
-        "status_message": literal(f"Waiting to try again: {error.message}"),
-        "conversion_retry_count": attempts,
-        "conversion.waiting": whole(waiting),
-        **_blame(error),
-        "conversion.history": history(claim, "lost" if lost else "retry", error),
-    }
-    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": "conversion.lease"}]
+    after = replace(
+        claim,
+        attempt=claim.attempt + int(counted),
+        lost=claim.lost + int(lost),
+        delays=claim.delays + int(not counted and not lost),
+        smaller=claim.smaller + int(isinstance(error, OutOfMemory)),
+    )
+    return _putting_back(
+        after,
+        f"Waiting to try again: {error.message}",
+        delay_seconds,
+        {
+            "conversion_retry_count": after.attempt - 1,
+            **_blame(error),
+            "conversion.history": history(claim, "lost" if lost else "retry", error),
+        },
+    )
 
 
 def taking_back(claim: Claim, error: ConversionError) -> list[Stage]:
@@ -173,29 +162,33 @@ def contesting(how: str) -> list[Stage]:
 
 def releasing(claim: Claim) -> list[Stage]:
     """Back to ``conversion queued`` as if it had not been claimed."""
-    changes: Stage = {
-        **_as_before(claim, "Waiting: its service was stopped"),
-        "conversion.history": history(claim, "released"),
-    }
-    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": "conversion.lease"}]
+    noted: Stage = {"conversion.history": history(claim, "released")}
+    return _putting_back(claim, "Waiting: its service was stopped", 0.0, noted)
 
 
 def holding_back(claim: Claim) -> list[Stage]:
     """`releasing` of a claim that nothing was done with."""
-    changes = _as_before(claim, "Waiting: others of its user's datasets are being converted")
-    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": "conversion.lease"}]
+    message = "Waiting: others of its user's datasets are being converted"
+    return _putting_back(claim, message, 0.0, {})
 
 
-def _as_before(claim: Claim, message: str) -> Stage:
+def _putting_back(claim: Claim, message: str, delay_seconds: float, changes: Stage) -> list[Stage]:
+    """``converting`` -> ``conversion queued`` with the counts of `claim`."""
     waiting = {
         "token": literal(claim.token),
-        "not_before": NOW,
+        "not_before": in_seconds(delay_seconds),
         "attempts": claim.attempt - 1,
         "lost": claim.lost,
         "delays": claim.delays,
         "smaller": claim.smaller,
     }
-    return {"progress": 0, "status_message": message, "conversion.waiting": whole(waiting)}
+    changes = {
+        "progress": 0,
+        "status_message": literal(message),
+        "conversion.waiting": whole(waiting),
+        **changes,
+    }
+    return _moving(DatasetStatus.QUEUED, changes, ["conversion.lease"])
 
 
 def failing(claim: Claim, error: ConversionError, *, counted: bool) -> list[Stage]:
@@ -205,7 +198,7 @@ def failing(claim: Claim, error: ConversionError, *, counted: bool) -> list[Stag
         **_blame(error),
         "conversion.history": history(claim, "failed", error),
     }
-    return [*_moving(DatasetStatus.FAILED, changes), {"$unset": list(SETTLED)}]
+    return _moving(DatasetStatus.FAILED, changes, SETTLED)
 
 
 def clearing() -> list[Stage]:
@@ -215,7 +208,7 @@ def clearing() -> list[Stage]:
 
 def cancelling() -> list[Stage]:
     changes: Stage = {"status_message": "Cancelled", "progress": 0}
-    return [*_moving(DatasetStatus.CANCELLED, changes), {"$unset": list(SETTLED)}]
+    return _moving(DatasetStatus.CANCELLED, changes, SETTLED)
 
 
 def requeueing() -> list[Stage]:
@@ -226,9 +219,8 @@ def requeueing() -> list[Stage]:
         "conversion_retry_count": 0,
         "conversion.queued_at": NOW,
     }
-    gone = ["conversion.lease", "conversion.waiting", "conversion.error"]
-    gone += ["conversion_last_error", "error_message"]
-    return [*_moving(DatasetStatus.QUEUED, changes), {"$unset": gone}]
+    gone = ["conversion.lease", "conversion.waiting", *TROUBLE]
+    return _moving(DatasetStatus.QUEUED, changes, gone)
 
 
 def stamping() -> list[Stage]:
@@ -271,10 +263,11 @@ def history(claim: Claim, outcome: str, error: ConversionError | None = None) ->
     return {"$slice": [{"$concatArrays": [former, [entry]]}, -HISTORY_LENGTH]}
 
 
-def _moving(status: DatasetStatus, changes: Stage) -> list[Stage]:
+def _moving(status: DatasetStatus, changes: Stage, gone: Sequence[str]) -> list[Stage]:
     return [
         RESET_CONVERSION,
         {"$set": {"status": literal(str(status)), "updated_at": NOW, **changes}},
+        {"$unset": list(gone)},
     ]
 
 
