@@ -37,15 +37,12 @@ def set_up_logging(
             foreign_pre_chain=_annotations(),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
                 *_renderers(log_format),
             ],
         )
     )
-    root = logging.getLogger()
-    for former in list(root.handlers):
-        root.removeHandler(former)
-    root.addHandler(handler)
-    root.setLevel(log_level.upper())
+    logging.basicConfig(handlers=[handler], level=log_level.upper(), force=True)
     for noisy in ("pymongo", "asyncio", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
@@ -56,7 +53,6 @@ def set_up_logging(
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
     )
 
 
@@ -73,15 +69,10 @@ def _annotations() -> list[Processor]:
 def _renderers(log_format: str) -> Sequence[Processor]:
     if log_format == "json":
         return (
-            structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(default=str),
         )
-    return (
-        structlog.processors.format_exc_info,
-        _unbroken,
-        structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0),
-    )
+    return _unbroken, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
 
 
 def _unbroken(_: Any, __: str, event: EventDict) -> EventDict:
