@@ -28,7 +28,7 @@ from scientistcloud.cli.console import (
     told_errors,
     warn,
 )
-from scientistcloud.cli.destination import check, destination
+from scientistcloud.cli.destination import destination
 from scientistcloud.cli.interrupt import Interrupt
 from scientistcloud.cli.progress import ProgressDisplay
 from scientistcloud.conversion.generations import METADATA
@@ -125,12 +125,10 @@ def convert(
 
 
 def _run(source: Path, target: Path, options: ConversionOptions) -> dict[str, Any]:
-    check(source, target)
-    # Imported after the cheap refusals: this is where the weight is.
-    from scientistcloud.conversion.run import convert as run_conversion
-
     interrupt = Interrupt()
     with interrupt, ProgressDisplay() as display, destination(source, target) as publication:
+        # Imported after the cheap refusals: this is where the weight is.
+        from scientistcloud.conversion.run import convert as run_conversion
 
         def show(progress: ConversionProgress) -> None:
             label = PHASES.get(progress.phase, progress.phase)

@@ -6,7 +6,6 @@ import time
 import uuid as uuids
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,21 +48,6 @@ _ENDED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """Where the demonstration keeps its own files, within the home."""
-
-    path: Path
-
-    @property
-    def log(self) -> Path:
-        return self.path / "service.log"
-
-    @property
-    def preview(self) -> Path:
-        return self.path / "preview.png"
-
-
 @app.command(short_help="See all of it work: MongoDB, service, a first dataset.")
 def demo(
     home: Annotated[
@@ -97,20 +81,21 @@ def demo(
     """
     tell = _silent if as_json else say
     home = (home or default_home()).expanduser().absolute()
-    folder = Folder(home / "demo")
-    places = {"visus_datasets": home} | {
+    places = {
+        "visus_datasets": home,
         "in_data_dir": home / "upload",
         "out_data_dir": home / "converted",
     }
+    log_path = home / "demo" / "service.log"
     with told_errors(as_json=as_json), Interrupt() as interrupt:
         with settings_of(home, None, places, stay=True) as (settings, _):
-            folder.path.mkdir(parents=True, exist_ok=True)
-            with folder.log.open("a", encoding="utf-8") as lines:
+            log_path.parent.mkdir(parents=True, exist_ok=True)
+            with log_path.open("a", encoding="utf-8") as lines:
                 set_up_logging(settings.log_format, settings.log_level, lines)
                 show_as()
                 with serving(settings, interrupt.set):
                     place = place_at(settings, home)
-                    summary = _demonstrate(place, folder, interrupt, tell)
+                    summary = _demonstrate(place, log_path, interrupt, tell)
                     if as_json:
                         print_json(summary)
                     if not leave:
@@ -123,7 +108,7 @@ def _silent(_: str) -> None:
 
 
 def _demonstrate(
-    place: Place, folder: Folder, interrupt: Interrupt, tell: Callable[[str], None]
+    place: Place, log_path: Path, interrupt: Interrupt, tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """Make a dataset, have it converted, look at the result; what came of it."""
     url = place.settings.mongo_url
@@ -138,20 +123,21 @@ def _demonstrate(
     _queue(uuid, volume, upload, place, steps)
     _follow(uuid, place, interrupt, steps)
     path = place.settings.out_data_dir / uuid / "visus.idx"
-    _compare(path, volume, folder.preview)
+    preview = log_path.with_name("preview.png")
+    _compare(path, volume, preview)
     summary = {
         "uuid": uuid,
         "status": DatasetStatus.DONE.value,
         "identical": True,
         "seconds": round(steps.seconds, 3),
         "path": str(path),
-        "preview": str(folder.preview),
+        "preview": str(preview),
         "upload": str(upload),
-        "log": str(folder.log),
+        "log": str(log_path),
     }
     tell("\nRead back: all samples are identical to those of the stack.\n")
-    tell(f"  dataset  {path}\n  picture  {folder.preview}")
-    tell(f"  files    {upload}\n  log      {folder.log}")
+    tell(f"  dataset  {path}\n  picture  {preview}")
+    tell(f"  files    {upload}\n  log      {log_path}")
     return summary
 
 

