@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -11,23 +12,21 @@ from pathlib import Path
 import pytest
 
 from tests.fault.chaos import arguments, carry_out
-from tests.fault.fleet import ROOT, fleet
-from tests.fault.hosts import can_cut
+from tests.fault.fleet import ROOT, Fleet, fleet
 from tests.fault.quotas import Quotas
 from tests.fault.reader import judge
 from tests.fault.step_faults import COMPLETE, LAST_RENEWAL, split
 from tests.fault.verdict import check
 
 EXCERPT = (
-    "--faults 25 --each 1 --seed 11 --services 3 --datasets 8 --minutes 4 --lease 1.5 --rate 2"
+    "--faults 25 --each 1 --seed 11 --services 3 --datasets 8 --minutes 4 --lease 1.5 --rate 2 "
+    "--no-small-disk"
 )
 
 
 def test_services_under_faults_lose_and_mix_nothing(tmp_path: Path) -> None:
     """One of every kind at least, however long that takes: how fast they hit is no matter."""
-    network = "--network" if os.geteuid() == 0 and can_cut() is None else "--no-network"
-    words = [*EXCERPT.split(), network, "--no-small-disk"]
-    outcome = carry_out(tmp_path / "site", arguments(words))
+    outcome = carry_out(tmp_path / "site", arguments(EXCERPT.split()))
     assert outcome.wrong == []
     assert outcome.too_few == []
     assert outcome.checked["after one more request for each"]["done"] == 8
@@ -75,9 +74,14 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path) -> None:
             ships.request(f"chaos-{number}", 1)
         assert ships.wait_until_settled(60) == []
         assert check(ships, all_done=True, patience_seconds=10).wrong == []
+        # The service would sweep some of what follows; OpenVisus, where a header goes while it opens
+        # it, writes one of its own.
+        assert ships.hosts[0].stop() == 0
+        ships.stop_reader()
         ships.datasets.update_one({"_id": "chaos-0"}, {"$set": {"requested_version": 2}})
         ships.datasets.update_one({"_id": "chaos-1"}, {"$set": {"conversion.lease": {}}})
         (ships.converted / "chaos-2" / "visus.idx").unlink()
+        (ships.converted / "chaos-3" / "visus" / ("f" * 16)).mkdir()
         (ships.converted / ".staging" / f"chaos-3.{'0' * 32}").mkdir()
         checkpoint = Path(".partial", "chaos-3", "0" * 16)
         (ships.converted / ".staging" / checkpoint).mkdir(parents=True)
@@ -87,7 +91,12 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path) -> None:
         ships.note(uuid="chaos-3", token="3" * 32, request="blamed", **failure)
         for token in ("1" * 32, "2" * 32):
             ships.note(uuid="chaos-3", token=token, request="twice", outcome="done", code="")
-        wrong = "\n".join(check(ships).wrong)
+            see(ships, generation=token[:16], version=1)
+        see(ships, generation="3" * 16, after="3" * 16, wrong="2 values")
+        marked = os.environ | {"SC_FAILPOINTS": str(ships.failpoints.folder)}
+        with subprocess.Popen(["sleep", "60"], env=marked) as left_over:
+            wrong = "\n".join(check(ships).wrong)
+            left_over.kill()
     assert "chaos-0: done with version 1 where 2 to 1 was asked for" in wrong
     assert "chaos-1: done with a lease" in wrong
     assert "chaos-2: done, and cannot be opened" in wrong
@@ -96,6 +105,16 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path) -> None:
     assert f"left in the scratch folder of a host: {forgotten}" in wrong
     assert "chaos-3: an attempt ended with VerificationFailed" in wrong
     assert "request twice was completed by 2 attempts" in wrong
+    assert "request twice: version 1 was published 2 times" in wrong
+    assert f"chaos-3: generations that nobody sees: ['{'f' * 16}']" in wrong
+    assert "the reader saw something wrong: {'uuid': 'chaos-3'" in wrong
+    assert f"process {left_over.pid} is left over" in wrong
+
+
+def see(ships: Fleet, **what: object) -> None:
+    """Note something as the reader does."""
+    with ships.seen.open("a") as file:
+        file.write(json.dumps({"uuid": "chaos-3", "at": 0.0} | what) + "\n")
 
 
 def test_checker_and_reader_use_nothing_of_ours() -> None:
@@ -109,13 +128,12 @@ def test_checker_and_reader_use_nothing_of_ours() -> None:
     ("values", "wrong"),
     [
         ([3 * 65536 + 7], ""),
-        ([0, 3 * 65536 + 7], "2 values in one volume"),
-        ([4 * 65536 + 7], "of another dataset"),
+        ([0, 3 * 65536 + 7], f"2 values in one volume: {[0, 3 * 65536 + 7]}"),
+        ([4 * 65536 + 7], f"the value {4 * 65536 + 7} of another dataset"),
         ([3 * 65536 + 4], "version 4 after 5"),
         (None, "cannot be opened"),
     ],
 )
 def test_the_reader_knows_a_wrong_value(values: list[int] | None, wrong: str) -> None:
     found = judge("chaos-3", values, newest=5)[1]
-    assert found.startswith(wrong) if wrong == "" else wrong in found
-    assert bool(found) == bool(wrong)
+    assert found == wrong

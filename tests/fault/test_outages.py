@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import OpenVisus as ov  # noqa: N813  its own convention
 import pytest
 
 from scientistcloud.database.embedded import EmbeddedMongo
-from tests.site import CONVERTING, DONE, QUEUED, Site, processes_of, until
+from tests.site import DONE, QUEUED, Site, processes_of, until
 
 
 @pytest.fixture
@@ -30,33 +29,6 @@ def pause_in_mid_conversion(site: Site, service: Any, name: str) -> Any:
     child = processes_of(service)[2]
     child.suspend()
     return child
-
-
-def test_a_conversion_survives_an_outage_of_the_database(
-    tmp_path: Path, mongo: EmbeddedMongo
-) -> None:
-    site = Site(tmp_path / "site", mongo.start(), "outage")
-    try:
-        name, samples = site.stack((64, 512, 512), compression="lzw")
-        site.queue(name)
-        service = site.start()
-        child = pause_in_mid_conversion(site, service, name)
-        assert site.find(name)["status"] == CONVERTING
-        mongo.stop()
-        child.resume()
-        time.sleep(8)  # longer than a lease, and than the rest of the conversion takes
-        assert service.poll() is None
-        assert not (site.converted / name / "visus.idx").exists()
-        mongo.start()
-        document = site.wait(name, DONE, seconds=30)
-        assert document["conversion_retry_count"] == 0
-        np.testing.assert_array_equal(site.read(name), samples)
-        other, samples = site.stack((2, 16, 16))
-        site.queue(other)
-        site.wait(other, DONE, seconds=10)
-        np.testing.assert_array_equal(site.read(other), samples)
-    finally:
-        site.close()
 
 
 def test_a_service_waits_for_a_database_that_starts_later(
