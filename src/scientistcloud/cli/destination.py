@@ -21,11 +21,11 @@ from scientistcloud.conversion.publish import (
     Publication,
     close_staging,
     open_staging,
-    storage_errors,
 )
+from scientistcloud.conversion.staged import STAGING
 from scientistcloud.errors import InvalidOptions, SourceNotFound, UnsafeLink
+from scientistcloud.idx.storage import writing
 
-STAGING = ".staging"
 _ELSEWHERE = "Choose a new or empty folder, or one that an earlier conversion made."
 
 
@@ -84,7 +84,7 @@ def check(source: Path, target: Path) -> None:
         )
     if target.exists() and not target.is_dir():
         raise InvalidOptions(f"{target} is a file, not a folder.", remedy=_ELSEWHERE)
-    with storage_errors(f"{target}"):
+    with writing(f"{target}"):
         if target.is_dir() and not _is_ours(target):
             raise InvalidOptions(
                 f"{target} holds files that no conversion made; nothing was touched.",

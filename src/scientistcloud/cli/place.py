@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from pymongo.database import Database
 
 from scientistcloud.cli.console import warn
-from scientistcloud.conversion.publish import storage_errors
 from scientistcloud.database.connection import connect
 from scientistcloud.database.embedded import EmbeddedMongo, default_home
 from scientistcloud.datasets.collection import GuardedCollection
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import BadSettings, ConversionError
+from scientistcloud.idx.storage import writing
 from scientistcloud.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
@@ -179,5 +179,5 @@ def _make_folders(settings: Settings, home: Path) -> None:
     """Make the folders of the datasets where they are in the home; others are mounted."""
     for folder in (settings.in_data_dir, settings.out_data_dir):
         if folder.is_relative_to(home):
-            with storage_errors(f"{folder}"):
+            with writing(f"{folder}"):
                 folder.mkdir(parents=True, exist_ok=True)

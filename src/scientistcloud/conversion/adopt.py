@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from scientistcloud.conversion.generations import HEADER, METADATA, published_generation
-from scientistcloud.conversion.publish import Publication, storage_errors, write_durably
+from scientistcloud.conversion.publish import Publication, write_durably
 from scientistcloud.conversion.result import ConversionResult
 from scientistcloud.idx.check import verify_path
+from scientistcloud.idx.storage import writing
 
 
 def adopt(publication: Publication, request_id: str, fingerprint: str) -> ConversionResult | None:
@@ -27,7 +28,7 @@ def adopt(publication: Publication, request_id: str, fingerprint: str) -> Conver
     if record.get("request") != request_id or record.get("fingerprint") != fingerprint:
         return None
     content = (publication.blocks("").parent / generation / METADATA).read_bytes()
-    with storage_errors(METADATA):
+    with writing(METADATA):
         write_durably(publication.staging / METADATA, content)
         (publication.staging / METADATA).replace(target / METADATA)
     if any(True for _ in verify_path(target / HEADER)):

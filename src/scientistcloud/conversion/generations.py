@@ -14,6 +14,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from scientistcloud.conversion.staged import entries, staged_in
+
 HEADER = "visus.idx"
 BLOCKS = "visus"
 METADATA = "metadata.json"
@@ -55,11 +57,10 @@ def drop_unpublished(target: Path, staging_root: Path, name: str) -> None:
     still being staged, or was published after that, or was marked retired before it ceased to be.
     """
     found = [(folder, each) for folder in dataset_folders(target) for each in _generations(folder)]
-    staged = list(staging_root.iterdir()) if staging_root.is_dir() else []
-    keep = {e.name.rpartition(".")[2][:16] for e in staged if e.name.rpartition(".")[0] == name}
+    keep = {each.token[:16] for each in staged_in(staging_root) if each.name == name}
     keep |= {published_generation(folder) or "" for folder, _ in found}
-    keep |= {marker.name for marker in _markers(staging_root / RETIRED / name)}
-    keep |= {checkpoint.name for checkpoint in _markers(staging_root / PARTIAL / name)}
+    keep |= {marker.name for marker in entries(staging_root / RETIRED / name)}
+    keep |= {checkpoint.name for checkpoint in entries(staging_root / PARTIAL / name)}
     for folder, generation in found:
         if generation.name not in keep:
             remove_generation(generation)
@@ -74,8 +75,7 @@ def drop_empty(target: Path, staging_root: Path, name: str) -> None:
 
     A confined child may write the folder that was there when it began, not one of the same name.
     """
-    staged = staging_root.iterdir() if staging_root.is_dir() else ()
-    if all(entry.name.rpartition(".")[0] != name for entry in staged):
+    if all(each.name != name for each in staged_in(staging_root)):
         with suppress(OSError):  # not empty, or never made
             target.rmdir()
 
@@ -104,9 +104,9 @@ def sweep(staging_root: Path, converted: Path, grace_seconds: float) -> int:
     if not root.is_dir():
         return 0
     now = storage_time(root)
-    for folder in list(root.iterdir()):
+    for folder in entries(root):
         target = converted / folder.name
-        for marker in list(folder.iterdir()):
+        for marker in entries(folder):
             if now - marker.stat().st_mtime < grace_seconds:
                 continue
             for dataset in dataset_folders(target):
@@ -130,10 +130,7 @@ def storage_time(folder: Path) -> float:
 
 def _generations(folder: Path) -> list[Path]:
     """The folders below ``folder/visus`` that are named as our generations are."""
-    blocks = folder / BLOCKS
-    if not blocks.is_dir():
-        return []
-    return [e for e in blocks.iterdir() if _GENERATION.fullmatch(e.name) and e.is_dir()]
+    return [e for e in entries(folder / BLOCKS) if _GENERATION.fullmatch(e.name) and e.is_dir()]
 
 
 def remove_generation(generation: Path) -> None:
@@ -146,7 +143,3 @@ def remove_generation(generation: Path) -> None:
         except OSError:  # another attempt was quicker, or somebody else is removing it
             return
     shutil.rmtree(away, ignore_errors=True)
-
-
-def _markers(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []

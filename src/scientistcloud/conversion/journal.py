@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -39,23 +40,19 @@ class Journal:
 
     def __init__(self, publication: Publication, interval_seconds: float | None) -> None:
         self._publication = publication
-        self._interval_seconds = interval_seconds
+        self._is_wanted = interval_seconds is not None
+        self._interval_seconds = math.inf if interval_seconds is None else interval_seconds
         self._checkpoint = Checkpoint("")
-        self._is_kept = False
+        self._on_disk = False
         self._started = self._asked = time.monotonic()
         self._pause(0.0)
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether there are checkpoints at all."""
-        return self._interval_seconds is not None
-
     def begin(self, key: str, stop: Callable[[], bool]) -> bool:
         """Go on from what attempts under the same key have left; whether there was anything."""
-        found = take_over(self._publication, key if self.is_kept else "", stop)
+        found = take_over(self._publication, key if self._is_wanted else "", stop)
         self._checkpoint = found or Checkpoint(key)
-        self._is_kept = found is not None
-        return self._is_kept
+        self._on_disk = found is not None
+        return self._on_disk
 
     def begin_afresh(self) -> None:
         """Forget what there was: every dataset is made once more."""
@@ -64,7 +61,7 @@ class Journal:
 
     def discard(self) -> None:
         """Leave nothing to go on from."""
-        self._is_kept = False
+        self._on_disk = False
         forget(self._publication)
 
     @property
@@ -82,8 +79,8 @@ class Journal:
         It is kept where it is time, or where an older checkpoint is there.
         """
         self._take(state, done_bytes)
-        if not self._checkpoint.held and (self._is_kept or self.is_due()):
-            self._keep(())
+        if not self._checkpoint.held and (self._on_disk or self.is_due()):
+            self._save(())
 
     def note_verified(self, name: str) -> None:
         """Take in that the dataset called `name` was verified."""
@@ -100,26 +97,38 @@ class Journal:
         self._asked = time.monotonic()
         return self._asked >= self._due
 
+    def keep(self, state: DatasetState, done_bytes: int, samples: Sequence[memoryview]) -> None:
+        """Keep a checkpoint now, with the samples of the bricks that `state` holds."""
+        self._take(state, done_bytes)
+        self._save(samples)
+
+    def spill_path(self, name: str, at: CopyState) -> Path | None:
+        """For the scratch file of a field of the dataset called `name`; None: nothing is kept."""
+        return self._publication.blocks(name) / spill_name(at) if self._is_wanted else None
+
+    def read_samples(self, held: int, out: memoryview) -> None:
+        """Read the samples of one brick that the checkpoint holds (its index)."""
+        self._checkpoint.read_samples(self._publication.checkpoint, held, out)
+
     def _take(self, state: DatasetState, done_bytes: int) -> None:
         others = tuple(d for d in self._checkpoint.datasets if d.name != state.name)
         self._checkpoint = Checkpoint(self._checkpoint.key, done_bytes, (*others, state))
 
-    def _keep(self, samples: Sequence[memoryview]) -> None:
+    def _save(self, samples: Sequence[memoryview]) -> None:
         path = self._publication.checkpoint
         try:
             self._checkpoint.save(path, samples)
         except OutOfSpace:
             # The data may fit all the same. What the last one needs is perhaps about to go.
             path.unlink(missing_ok=True)
-        self._is_kept = path.exists()
+        self._on_disk = path.exists()
         self._pause(time.monotonic() - self._asked)
 
     def _pause(self, cost_seconds: float) -> None:
         """Until the next checkpoint, after one that took so long."""
         now = time.monotonic()
-        interval = float("inf") if self._interval_seconds is None else self._interval_seconds
         pause = min(cost_seconds / COST_SHARE, (now - self._started) * _LOSS_SHARE)
-        self._due = now + max(interval, pause)
+        self._due = now + max(self._interval_seconds, pause)
 
 
 class Keeper:
@@ -141,13 +150,11 @@ class Keeper:
 
     def spill_path(self, at: CopyState) -> Path | None:
         """For the scratch file of a field, which must outlive this attempt; None: it need not."""
-        publication = self._journal._publication
-        return publication.blocks(self._name) / spill_name(at) if self._journal.is_kept else None
+        return self._journal.spill_path(self._name, at)
 
     def restore(self, held: int, out: memoryview) -> None:
         """Read the samples of a brick that is held by `start` (its index)."""
-        journal = self._journal
-        journal._checkpoint.read_samples(journal._publication.checkpoint, held, out)
+        self._journal.read_samples(held, out)
 
     def is_due(self) -> bool:
         """Whether it is time for a checkpoint."""
@@ -168,8 +175,7 @@ class Keeper:
             for stage, pending, samples in held
         )
         state = DatasetState(self._name, self._writer.settle(), replace(at, held=bricks))
-        self._journal._take(state, self._done_bytes())
-        self._journal._keep([samples for _, _, samples in held])
+        self._journal.keep(state, self._done_bytes(), [samples for _, _, samples in held])
 
 
 def key_of(plan: ConversionPlan, options: ConversionOptions, fingerprint: str) -> str:

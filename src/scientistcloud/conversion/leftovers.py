@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -13,21 +12,18 @@ from scientistcloud.conversion.generations import (
     drop_unpublished,
     storage_time,
 )
-from scientistcloud.conversion.publish import REVOKED, Publication, close_staging
-
-_STAGED = re.compile(r"(?P<name>[^.].*)\.(?P<token>[0-9a-f]{32})")
+from scientistcloud.conversion.publish import Publication, close_staging
+from scientistcloud.conversion.staged import entries, revoked_in, staged_in
 
 
 def finish_revoked(staging_root: Path, converted: Path) -> int:
     """Remove what those who were killed while they tidied up left; returns how many there were."""
-    found = list(staging_root.glob(f"{REVOKED}*"))
-    for folder in found:
-        staged = _STAGED.fullmatch(folder.name.removeprefix(REVOKED))
-        if staged is not None:
-            target = converted / staged["name"]
-            drop_unpublished(target, staging_root, staged["name"])
-            drop_empty(target, staging_root, staged["name"])
-        shutil.rmtree(folder, ignore_errors=True)
+    found = revoked_in(staging_root)
+    for staged in found:
+        target = converted / staged.name
+        drop_unpublished(target, staging_root, staged.name)
+        drop_empty(target, staging_root, staged.name)
+        shutil.rmtree(staged.path, ignore_errors=True)
     return len(found)
 
 
@@ -54,21 +50,15 @@ def close_abandoned(
     list of str
         Names of the datasets whose folders were closed.
     """
-    staged = _staged(staging_root)
+    staged = staged_in(staging_root)
     now = storage_time(staging_root) if staged else 0.0
-    old = [folder for folder in staged if _age_seconds(folder, now) >= grace_seconds]
-    if not old:
-        return []
-    tokens = {folder: folder.name.rpartition(".")[2] for folder in old}
-    owned = held(set(tokens.values()))
-    closed = []
-    for folder, token in tokens.items():
-        if token not in owned:
-            name = folder.name.rpartition(".")[0]
-            owner = Publication(converted / name, staging_root, name, token)
-            close_staging(owner, keep_partial=True)
-            closed.append(name)
-    return closed
+    old = [each for each in staged if _age_seconds(each.path, now) >= grace_seconds]
+    owned = held({each.token for each in old}) if old else ()
+    abandoned = [each for each in old if each.token not in owned]
+    for each in abandoned:
+        owner = Publication(converted / each.name, staging_root, each.name, each.token)
+        close_staging(owner, keep_partial=True)
+    return [each.name for each in abandoned]
 
 
 def drop_partial(
@@ -87,19 +77,13 @@ def drop_partial(
         Names of the other ones.
     """
     root = staging_root / PARTIAL
-    names = [folder.name for folder in root.iterdir()] if root.is_dir() else []
+    names = [folder.name for folder in entries(root)]
     dropped = sorted(set(names) - set(wanted(names))) if names else []
     for name in dropped:
         shutil.rmtree(root / name, ignore_errors=True)
         drop_unpublished(converted / name, staging_root, name)
         drop_empty(converted / name, staging_root, name)
     return dropped
-
-
-def _staged(staging_root: Path) -> list[Path]:
-    if not staging_root.is_dir():
-        return []
-    return [entry for entry in staging_root.iterdir() if _STAGED.fullmatch(entry.name)]
 
 
 def _age_seconds(folder: Path, now: float) -> float:

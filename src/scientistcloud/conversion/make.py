@@ -12,11 +12,12 @@ from scientistcloud.conversion.generations import BLOCKS
 from scientistcloud.conversion.journal import Journal
 from scientistcloud.conversion.options import ConversionOptions
 from scientistcloud.conversion.plan import DatasetPlan
-from scientistcloud.conversion.publish import Publication, storage_errors
+from scientistcloud.conversion.publish import Publication
 from scientistcloud.conversion.result import Meter
 from scientistcloud.idx.carry import carry_over
 from scientistcloud.idx.header import IdxHeader, load_header
 from scientistcloud.idx.midx import is_midx
+from scientistcloud.idx.storage import writing
 from scientistcloud.idx.writer import IdxWriter
 from scientistcloud.readers.base import Source
 from scientistcloud.readers.listing import read_head
@@ -86,7 +87,7 @@ class Making:
         ------
         ConversionError, Stopped
         """
-        with storage_errors("the converted dataset"):
+        with writing("the converted dataset"):
             place.header.parent.mkdir(parents=True, exist_ok=True)
             if self.journal.state(dataset.name) is None:
                 place.blocks.mkdir(parents=True)

@@ -27,7 +27,7 @@ from scientistcloud.conversion.spill import contiguous_runs, read_all
 from scientistcloud.errors import Stopped
 from scientistcloud.grid import Box, Shape, ceil_div, tile
 from scientistcloud.idx.bitmask import powers
-from scientistcloud.idx.storage import storage_error, write_all
+from scientistcloud.idx.storage import write_all, writing
 from scientistcloud.idx.writer import IdxWriter, Part
 from scientistcloud.readers.base import FieldSpec, Source
 
@@ -205,15 +205,13 @@ class _Remainders:
         stage = plan.bricks.cascade.stages[-1]
         shape = _strided(plan.bricks.cascade.shape, stage.carry_stride)
         data = samples.copy(order="C").data.cast("B")
-        try:
+        with writing():
             fd = os.open(self.path(plan, timestep), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 for position, start, size in _runs(shape, cell, stage.carry_stride, plan.field):
                     write_all(fd, data[start : start + size], position)
             finally:
                 os.close(fd)
-        except OSError as error:
-            raise storage_error(error) from error
 
     def reader(self, plan: FieldPlan) -> _RemainderReader:
         return _RemainderReader(self, plan)
@@ -230,15 +228,13 @@ class _RemainderReader:
         stride = self.plan.bricks.cascade.stages[0].stride
         shape = _strided(self.plan.bricks.cascade.shape, stride)
         data = out.data.cast("B")
-        try:
+        with writing():
             fd = os.open(self.remainders.path(self.plan, timestep), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 for position, start, size in _runs(shape, box, stride, field):
                     read_all(fd, data[start : start + size], position)
             finally:
                 os.close(fd)
-        except OSError as error:
-            raise storage_error(error) from error
 
 
 def _strided(shape: Shape, stride: Shape) -> Shape:

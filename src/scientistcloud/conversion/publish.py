@@ -15,12 +15,10 @@ which a result can become visible, however late that owner wakes up.
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +33,8 @@ from scientistcloud.conversion.generations import (
     drop_unpublished,
     published_generation,
 )
-from scientistcloud.errors import OutOfSpace, StorageUnavailable
-
-STAGING = ".staging"
-REVOKED = ".revoked."
-
-_TOKEN = re.compile(r"^[0-9a-f]{32}$")
+from scientistcloud.conversion.staged import REVOKED, staged_in
+from scientistcloud.idx.storage import sync_folder, writing
 
 
 class StagingLost(Exception):
@@ -99,22 +93,6 @@ class Publication:
         return self.staging / dataset / HEADER
 
 
-@contextmanager
-def storage_errors(what: str) -> Iterator[None]:
-    """Translate errors of the operating system while writing `what`.
-
-    Raises
-    ------
-    OutOfSpace, StorageUnavailable
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutOfSpace(f"There is no space left to write {what}.") from error
-        raise StorageUnavailable(f"Cannot write {what}: {error.strerror or error}.") from error
-
-
 def open_staging(publication: Publication) -> None:
     """Take the staging folders of former owners away, then make this attempt's own.
 
@@ -123,26 +101,16 @@ def open_staging(publication: Publication) -> None:
     StagingLost
         It was there before, so somebody has already taken it from us.
     """
-    with storage_errors("the staging folder"):
+    with writing("the staging folder"):
         publication.staging_root.mkdir(parents=True, exist_ok=True)
-        for folder in staged_by_others(publication):
-            shutil.rmtree(_revoke(publication.staging_root, folder), ignore_errors=True)
+        for other in staged_in(publication.staging_root):
+            if other.name == publication.name and other.token != publication.token:
+                shutil.rmtree(_revoke(publication.staging_root, other.path), ignore_errors=True)
         try:
             publication.staging.mkdir()
         except FileExistsError as error:
             raise StagingLost(f"{publication.staging} is there already") from error
         publication.scratch.mkdir()
-
-
-def staged_by_others(publication: Publication) -> list[Path]:
-    """Staging folders of the same target under other tokens."""
-    return [
-        entry
-        for entry in publication.staging_root.iterdir()
-        if entry.name != publication.staging.name
-        and entry.name.rpartition(".")[0] == publication.name
-        and _TOKEN.match(entry.name.rpartition(".")[2])
-    ]
 
 
 def _revoke(staging_root: Path, folder: Path) -> Path:
@@ -176,7 +144,7 @@ def commit(
     """
     names = sorted(datasets, reverse=True)
     former = {name: published_generation(publication.target / name) for name in names}
-    with storage_errors("the published dataset"):
+    with writing("the published dataset"):
         for name in names:
             folder = publication.target / name
             generation = former[name]
@@ -185,14 +153,14 @@ def commit(
             if name in swap_blocks:
                 _swap_blocks(publication, name)
             _replace(publication.staged_header(name), folder / HEADER)
-            fsync_folder(folder)
+            sync_folder(folder)
         _replace(publication.staging / METADATA, publication.target / METADATA)
-        fsync_folder(publication.target)
+        sync_folder(publication.target)
 
 
 def publish_log(publication: Publication) -> None:
     """Put the staged log in the target (also after a failure, which leaves the former data)."""
-    with suppress(StagingLost), storage_errors("the log"):
+    with suppress(StagingLost), writing("the log"):
         publication.target.mkdir(parents=True, exist_ok=True)
         _replace(publication.staging / LOG, publication.target / LOG)
 
@@ -215,15 +183,6 @@ def close_staging(publication: Publication, *, keep_partial: bool = False) -> No
     drop_unpublished(publication.target, publication.staging_root, publication.name)
     shutil.rmtree(away, ignore_errors=True)
     drop_empty(publication.target, publication.staging_root, publication.name)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make the entries of `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_durably(path: Path, content: bytes) -> None:

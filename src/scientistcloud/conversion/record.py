@@ -23,8 +23,8 @@ import numpy as np
 
 from scientistcloud import __version__
 from scientistcloud.conversion.options import ConversionOptions
-from scientistcloud.conversion.publish import storage_errors
 from scientistcloud.errors import printable
+from scientistcloud.idx.storage import writing
 from scientistcloud.readers.base import Axis, DatasetSpec, SourceSpec
 
 SCHEMA = "scientistcloud/metadata/1"
@@ -53,7 +53,7 @@ class ConversionLog:
 
     def write(self, text: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        with self._lock, storage_errors("the log"), self._path.open("a", encoding="utf-8") as lines:
+        with self._lock, writing("the log"), self._path.open("a", encoding="utf-8") as lines:
             lines.write(f"{stamp} {printable(text)}\n")
 
 

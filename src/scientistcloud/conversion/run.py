@@ -23,7 +23,6 @@ from scientistcloud.conversion.publish import (
     Publication,
     commit,
     folder_bytes,
-    storage_errors,
     write_durably,
 )
 from scientistcloud.conversion.record import ConversionLog, InputFile
@@ -40,6 +39,7 @@ from scientistcloud.errors import (
 from scientistcloud.idx.header import IdxHeader
 from scientistcloud.idx.manifest import MANIFEST_NAME, amend_manifest, sum_file
 from scientistcloud.idx.reader import IdxReader
+from scientistcloud.idx.storage import writing
 from scientistcloud.readers.base import DatasetSpec, Source
 from scientistcloud.readers.listing import Listing, scan
 
@@ -290,7 +290,7 @@ class _Conversion:
             }
         )
         staged = self._publication.staging / METADATA
-        with storage_errors(METADATA):
+        with writing(METADATA):
             main = self._made[""].place
             for path in (main.blocks / METADATA, staged):
                 write_durably(path, content)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scientistcloud.conversion.field_plan import FieldPlan
 from scientistcloud.conversion.pipeline import Pipeline
 from scientistcloud.grid import Box, Shape, ceil_div, tile
-from scientistcloud.idx.storage import storage_error, write_all, writing
+from scientistcloud.idx.storage import write_all, writing
 from scientistcloud.readers.base import FieldSpec, Source
 
 
@@ -39,14 +39,12 @@ class Spill:
         self._shape = shape
         self._field = field
         self._path = path
-        try:
+        with writing():
             if path is None:
                 self._fd, name = tempfile.mkstemp(prefix="spill-", dir=folder)
                 Path(name).unlink()
             else:
                 self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise storage_error(error) from error
 
     def fill(
         self, source: Source, plan: FieldPlan, timestep: int, pipeline: Pipeline, first: int = 0
@@ -82,22 +80,18 @@ class Spill:
         out = np.empty(self._array_shape(box), self._field.dtype)
         source.read(self._field, timestep, box, out)
         data = out.data.cast("B")
-        try:
+        with writing():
             for position, run, size in self._runs(box):
                 write_all(self._fd, data[run : run + size], position)
-        except OSError as error:
-            raise storage_error(error) from error
         # The other half is done when the samples are written.
         pipeline.add_done(box.size * (self._field.sample_bytes // 2))
 
     def read(self, field: FieldSpec, timestep: int, box: Box, out: NDArray[Any]) -> None:
         """As `Source.read`."""
         data = out.data.cast("B")
-        try:
+        with writing():
             for position, run, size in self._runs(box):
                 read_all(self._fd, data[run : run + size], position)
-        except OSError as error:
-            raise storage_error(error) from error
 
     def _array_shape(self, box: Box) -> Shape:
         return box.shape if self._field.components == 1 else (*box.shape, self._field.components)

@@ -14,26 +14,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scientistcloud.errors import ConversionError, OutOfSpace, StorageUnavailable
+from scientistcloud.errors import OutOfSpace, StorageUnavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def storage_error(error: OSError) -> ConversionError:
-    """What an error while writing means for the conversion."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    if error.errno in _FULL:
-        return OutOfSpace(f"The converted data could not be written: {reason}.")
-    return StorageUnavailable(f"The converted data could not be written: {reason}.")
-
-
 @contextmanager
-def writing() -> Iterator[None]:
-    """Translate errors of the file system."""
+def writing(what: str = "the converted data") -> Iterator[None]:
+    """Translate errors of the file system while `what` is being written.
+
+    Raises
+    ------
+    OutOfSpace, StorageUnavailable
+    """
     try:
         yield
     except OSError as error:
-        raise storage_error(error) from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        fault = OutOfSpace if error.errno in _FULL else StorageUnavailable
+        raise fault(f"Cannot write {what}: {reason}.") from error
 
 
 def write_all(fd: int, data: bytes | memoryview, position: int) -> None:

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from scientistcloud import host
-from scientistcloud.conversion.publish import STAGING, Publication
+from scientistcloud.conversion.publish import Publication
+from scientistcloud.conversion.staged import STAGING
 from scientistcloud.datasets.document import Claim
 from scientistcloud.errors import InvalidOptions
 from scientistcloud.service.limits import Limits

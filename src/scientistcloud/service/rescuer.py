@@ -12,7 +12,7 @@ import structlog
 
 from scientistcloud.conversion.generations import sweep
 from scientistcloud.conversion.leftovers import close_abandoned, drop_partial, finish_revoked
-from scientistcloud.conversion.publish import STAGING
+from scientistcloud.conversion.staged import STAGING
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.errors import DatabaseUnavailable
 from scientistcloud.service.log_keys import log_keys
