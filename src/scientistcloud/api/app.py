@@ -16,7 +16,7 @@ from scientistcloud.api import health, statuses
 from scientistcloud.api.link import DatabaseLink
 from scientistcloud.api.metrics import ApiMetrics, MeasuredApp, answer_metrics
 from scientistcloud.datasets.statuses import StatusChange, StatusWatch
-from scientistcloud.errors import DatabaseUnavailable
+from scientistcloud.errors import DatabaseUnavailable, printable
 from scientistcloud.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -70,12 +70,10 @@ def log_status_changes(link: DatabaseLink, stopping: threading.Event) -> None:
 
 
 def _log_change(change: StatusChange) -> None:
-    text = (
-        f"Background conversion: dataset {_printable(change.uuid)} is {_printable(change.status)}"
-    )
+    name = _shown(change.uuid)
+    text = f"Background conversion: dataset {name} is {_shown(change.status)}"
     if change.former is not None:
-        text += f", was {_printable(change.former)}"
-    name = _printable(change.uuid)
+        text += f", was {_shown(change.former)}"
     log.info(text, dataset=name, attempt=change.attempt, token=change.token)
 
 
@@ -83,9 +81,9 @@ def _log_outage(error: DatabaseUnavailable) -> None:
     log.warning(f"Background conversion: statuses cannot be watched: {error.message}")
 
 
-def _printable(value: object) -> str:
+def _shown(value: object) -> str:
     """One unbroken piece of a line, whatever a document holds."""
-    return str(value)[:128].encode("unicode_escape").decode("ascii")
+    return printable(str(value)[:128])
 
 
 def _refusal(_: Request, error: Exception) -> JSONResponse:

@@ -14,7 +14,7 @@ import pymongo
 from scientistcloud.cli.console import duration_text, since_text
 from scientistcloud.cli.place import Place
 from scientistcloud.database.connection import database_errors, host_of
-from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.document import DatasetStatus, value_at
 from scientistcloud.datasets.overview import describe
 from scientistcloud.datasets.report import contested
 from scientistcloud.datasets.services import alive_services
@@ -141,8 +141,7 @@ def check_oldest(place: Place, services: list[dict[str, Any]]) -> Finding:
     document = place.store.oldest_queued()
     if document is None:
         return Finding(Level.OK, "queue", "nothing is waiting")
-    conversion = document.get("conversion")
-    queued_at = conversion.get("queued_at") if isinstance(conversion, Mapping) else None
+    queued_at = value_at(document, "conversion", "queued_at")
     shown = describe(place.collection, document)
     why = str(shown["waiting"]) if services else "No service is running."
     for_long = isinstance(queued_at, datetime) and (
@@ -164,10 +163,8 @@ def check_claims(place: Place) -> Iterator[Finding]:
     fields = {"uuid": 1, "updated_at": 1, "conversion.lease": 1}
     now = datetime.now(UTC)
     for document in place.collection.find(running, fields, limit=1000):
-        conversion = document.get("conversion")
-        found = conversion.get("lease") if isinstance(conversion, Mapping) else None
-        lease = found if isinstance(found, Mapping) else {}
-        expires_at = lease.get("expires_at")
+        lease = value_at(document, "conversion", "lease")
+        expires_at = value_at(lease, "expires_at")
         touched = since_text(document.get("updated_at"))
         if not isinstance(expires_at, datetime):
             minutes = place.settings.foreign_claim_minutes
@@ -183,7 +180,7 @@ def check_claims(place: Place) -> Iterator[Finding]:
             yield Finding(
                 Level.WARN,
                 "claims",
-                f"{document.get('uuid')} was given up by {lease.get('owner')} {touched} ago",
+                f"{document.get('uuid')} was given up by {value_at(lease, 'owner')} {touched} ago",
                 "A running service takes it over within half a minute.",
             )
 
@@ -209,8 +206,7 @@ def check_contested(place: Place) -> Iterator[Finding]:
 def check_failures(place: Place) -> Iterator[Finding]:
     """The last conversions that failed, each with what to do."""
     for document in place.store.recent_failures(_FAILURES):
-        conversion = document.get("conversion")
-        found = conversion.get("error") if isinstance(conversion, Mapping) else None
+        found = value_at(document, "conversion", "error")
         error = found if isinstance(found, Mapping) else {}
         message = error.get("message") or document.get("conversion_last_error") or "no reason kept"
         code = f"{error['code']}: " if error.get("code") else ""
