@@ -124,6 +124,13 @@ class Site:
         """The published samples, as OpenVisus reads them."""
         return np.asarray(ov.LoadDataset(str(self.converted / uuid / "visus.idx")).read(**query))
 
+    def doctor(self, *arguments: str) -> str:
+        """What ``scientistcloud doctor`` says of it."""
+        command = [sys.executable, "-m", "scientistcloud", "doctor", *arguments]
+        return subprocess.run(
+            command, env=self.environment(), capture_output=True, text=True, timeout=60
+        ).stdout
+
     def close(self) -> None:
         for process in self.services:
             if process.poll() is None:

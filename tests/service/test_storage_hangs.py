@@ -9,9 +9,7 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,7 +20,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.site import CONVERTING, DONE, QUEUED, Site, processes_of, until
+from tests.site import CONVERTING, DONE, QUEUED, Site, free_port, processes_of, until
 
 PATIENCE_SECONDS = 10.0
 
@@ -73,10 +71,7 @@ def hanging(site: Site, mount: Mount) -> Site:
     site.upload = mount.folder / "upload"
     site.converted = mount.folder / "converted"
     site.upload.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    site.settings |= {"VISUS_DATASETS": str(mount.folder), "METRICS_PORT": str(port)}
+    site.settings |= {"VISUS_DATASETS": str(mount.folder), "METRICS_PORT": str(free_port())}
     return site
 
 
@@ -124,15 +119,7 @@ def test_only_the_conversions_wait_for_storage_that_hangs(hanging: Site, mount: 
     assert site.find("next")["status"] == QUEUED
     metrics = ask(site, "/metrics").text
     assert 'scientistcloud_claiming_paused{reason="StorageUnavailable"} 1.0' in metrics
-    doctor = subprocess.run(
-        [sys.executable, "-m", "scientistcloud", "doctor", "--json"],
-        env=site.environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    texts = [each["text"] for each in json.loads(doctor.stdout)["findings"]]
+    texts = [each["text"] for each in json.loads(site.doctor("--json"))["findings"]]
     assert sum("does not answer within" in text for text in texts) == 2, texts
     assert time.monotonic() - hung_at > 3 * 3.0  # lease lengths
     mount.go_on()

@@ -7,8 +7,6 @@ the fields of today, or have some that nobody knows yet.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -106,15 +104,7 @@ def test_the_doctor_tells_the_versions(site: Site) -> None:
     until(lambda: site.client[site.database]["sclib_services"].count_documents({}) == 1, 30)
     entry = {"_id": "sc_worker_other_1", "host": "elsewhere", "seen_at": in_seconds(0)}
     site.client[site.database]["sclib_services"].insert_one(entry | {"version": "0.0.9"})
-    done = subprocess.run(
-        [sys.executable, "-m", "scientistcloud", "doctor", "--json"],
-        env=site.environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    found = json.loads(done.stdout)["findings"]
+    found = json.loads(site.doctor("--json"))["findings"]
     texts = [each["text"] for each in found if each["subject"] == "services"]
     assert any("version 0.0.9" in text and "elsewhere" in text for text in texts), texts
     assert any("version 0.1.0" in text for text in texts), texts
