@@ -74,8 +74,8 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path) -> None:
             ships.request(f"chaos-{number}", 1)
         assert ships.wait_until_settled(60) == []
         assert check(ships, all_done=True, patience_seconds=10).wrong == []
-        # The service would sweep some of what follows; OpenVisus, where a header goes while it opens
-        # it, writes one of its own.
+        # The service would sweep some of what follows, and OpenVisus writes a header of its own
+        # where one goes while it opens that.
         assert ships.hosts[0].stop() == 0
         ships.stop_reader()
         ships.datasets.update_one({"_id": "chaos-0"}, {"$set": {"requested_version": 2}})
