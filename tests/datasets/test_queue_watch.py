@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-import pymongo
 import pytest
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -21,6 +19,8 @@ from scientistcloud.datasets.document import PortalSummary
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.datasets.watch import watch_queue
 from scientistcloud.errors import CorruptSource, DatabaseUnavailable
+
+from .test_rescue_outages import kill_mongod
 
 WAIT_SECONDS = 20.0
 
@@ -188,7 +188,7 @@ def test_watch_and_store_outlive_a_killed_server(tmp_path: Path) -> None:
             claim = store.claim()
             assert claim is not None
             with watched(store.collection) as told:
-                psutil.Process(int((tmp_path / "mongodb" / "mongod.lock").read_text())).kill()
+                kill_mongod(tmp_path)
                 with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
                     store.renew(claim)
                 wait_until(lambda: told.watching[-1] is False)
@@ -200,28 +200,5 @@ def test_watch_and_store_outlive_a_killed_server(tmp_path: Path) -> None:
             assert not store.rescue()
             assert store.renew(claim)
             assert store.complete(claim, PortalSummary())
-    finally:
-        mongo.stop()
-
-
-def test_after_an_outage_owners_renew_before_rescuers_take(tmp_path: Path) -> None:
-    mongo = EmbeddedMongo(tmp_path)
-    url = mongo.start() + "&serverSelectionTimeoutMS=300"
-    now = [0.0]
-    try:
-        with pymongo.MongoClient[dict[str, Any]](url) as client:
-            store = DatasetStore(client.d, owner="one", lease_seconds=1, clock=lambda: now[0])
-            store.insert({"uuid": "u1", "status": "conversion queued"})
-            assert store.claim() is not None
-            psutil.Process(int((tmp_path / "mongodb" / "mongod.lock").read_text())).kill()
-            with pytest.raises(DatabaseUnavailable):
-                store.rescue()
-            mongo.start()
-            time.sleep(1.1)  # by the server's clock the lease has run out
-            assert not store.rescue()
-            now[0] += 0.9
-            assert not store.rescue()
-            now[0] += 0.2
-            assert len(store.rescue().lost) == 1
     finally:
         mongo.stop()

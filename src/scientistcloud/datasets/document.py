@@ -22,6 +22,10 @@ class DatasetStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+ACTIVE = [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]
+"""The statuses in which a service has something to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """One arrow of the state diagram.

@@ -76,27 +76,3 @@ LEASED: Stage = {
     ]
 }
 """Whether this converting document has a lease of ours."""
-
-LONGEST_SHARE_BYTES = 320
-NOBODY = "nobody"
-
-
-def _named(field: str) -> Stage:
-    """Whether `field` can name somebody: a text that is neither empty nor overlong."""
-    length = {"$strLenBytes": {"$cond": [is_type(field, "string"), field, ""]}}
-    return {"$and": [{"$gt": [length, 0]}, {"$lte": [length, LONGEST_SHARE_BYTES]}]}
-
-
-SHARE: Stage = {
-    "$switch": {
-        "branches": [
-            {"case": _named("$user"), "then": {"$concat": ["user ", "$user"]}},
-            {"case": _named("$team_uuid"), "then": {"$concat": ["team ", "$team_uuid"]}},
-        ],
-        "default": NOBODY,
-    }
-}
-"""Whose turn a dataset takes: its user's, else its team's; those of nobody take turns as one.
-
-For the order of the queue only: never an identity, never in a log.
-"""

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from scientistcloud.datasets.expression import LONGEST_SHARE_BYTES, NOBODY
-
 MOST_REMEMBERED = 10_000
 
 
@@ -55,8 +53,8 @@ def next_turns(
     memory: Memory,
     number: int,
     *,
+    sizes: Mapping[str, int],
     limit: int = 0,
-    sizes: Mapping[str, int] | None = None,
 ) -> list[Turn]:
     """The next `number` turns, first one first.
 
@@ -68,16 +66,15 @@ def next_turns(
     ----------
     heads : Mapping
         The shares that have something queued at the priority in question.
+    sizes : Mapping
+        How many documents a share has, where that is known.
     limit : int
         The most that one share may have running; 0 for no limit.
-    sizes : Mapping, optional
-        How many documents a share has, where that is known.
     """
-    known = sizes or {}
     waiting = (
         (running.get(share, 0), memory.when(share), head.queued_at, share)
         for share, head in heads.items()
-        if known.get(share, 1) and not (limit and running.get(share, 0) >= limit)
+        if sizes.get(share, 1) and not is_full(running.get(share, 0), limit)
     )
     # No more shares than turns can be concerned.
     heap = heapq.nsmallest(number, waiting)
@@ -88,17 +85,21 @@ def next_turns(
         index = served.get(share, 0)
         turns.append(Turn(share, index))
         served[share] = index + 1
-        full = limit and level + 1 >= limit
-        if full or index + 1 >= known.get(share, number):
+        if is_full(level + 1, limit) or index + 1 >= sizes.get(share, number):
             heapq.heappop(heap)
         else:
             heapq.heapreplace(heap, (level + 1, last, queued_at, share))
     return turns
 
 
+def is_full(running: int, limit: int) -> bool:
+    """Whether a share with so many running has to wait; a limit of 0 is none."""
+    return 0 < limit <= running
+
+
 def held_back(heads: Iterable[str], running: Mapping[str, int], limit: int) -> bool:
     """Whether any of the shares has to wait because of the limit."""
-    return bool(limit) and any(running.get(share, 0) >= limit for share in heads)
+    return any(is_full(running.get(share, 0), limit) for share in heads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +126,3 @@ def ahead(crowd: Crowd, running: Mapping[str, int], share: str, rank: int) -> in
         turns = level - running.get(other, 0) + int(wins_tie)
         number += min(size, max(0, turns))
     return number
-
-
-def share_of(document: Mapping[str, Any]) -> str:
-    """`expression.SHARE` of a document that has not been given one."""
-    for field, kind in (("user", "user"), ("team_uuid", "team")):
-        value = document.get(field)
-        if isinstance(value, str) and 0 < len(value.encode()) <= LONGEST_SHARE_BYTES:
-            return f"{kind} {value}"
-    return NOBODY

@@ -123,8 +123,8 @@ class LineUp:
             standing.running,
             self._memory,
             number,
-            limit=self._limit,
             sizes=standing.sizes,
+            limit=self._limit,
         )
 
     def _look(self, standing: Standing, turns: list[Turn]) -> list[Document]:
@@ -136,9 +136,7 @@ class LineUp:
         for share, documents in found.items():
             if len(documents) < numbers[share]:
                 standing.sizes[share] = len(documents)
-        chosen = {
-            (turn.share, turn.index % len(found[turn.share])): turn
-            for turn in turns
-            if found[turn.share]
-        }
+        chosen = dict.fromkeys(
+            (turn.share, turn.index % len(found[turn.share])) for turn in turns if found[turn.share]
+        )
         return [found[share][index] for share, index in chosen]

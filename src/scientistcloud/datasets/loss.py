@@ -11,13 +11,12 @@ from typing import Any
 
 from scientistcloud.datasets import transition
 from scientistcloud.datasets.collection import GuardedCollection
-from scientistcloud.datasets.document import Claim, DatasetStatus, value_at
+from scientistcloud.datasets.document import ACTIVE, Claim, DatasetStatus, value_at
 from scientistcloud.datasets.expression import Stage
 from scientistcloud.datasets.retry import is_last_loss
 from scientistcloud.errors import HostLost
 
 CONVERTING = DatasetStatus.CONVERTING.value
-OURS_TO_LEAVE = frozenset({DatasetStatus.QUEUED, DatasetStatus.CONVERTING, DatasetStatus.CANCELLED})
 
 
 def look_after(collection: GuardedCollection, claim: Claim) -> None:
@@ -35,13 +34,12 @@ def look_after(collection: GuardedCollection, claim: Claim) -> None:
         seen = {"conversion": {"$eq": conversion, "$exists": True}}
         query = {"_id": claim.id, "status": CONVERTING, **seen}
         collection.update_id(query, _taking_back(claim))
-    elif status == DatasetStatus.CANCELLED:
-        token = {"conversion.lease.token": claim.token}
-        collection.update_id({"_id": claim.id, "status": status, **token}, transition.clearing())
-    elif isinstance(status, str) and status not in OURS_TO_LEAVE:
+    elif isinstance(status, str) and status not in ACTIVE:
         token = {"conversion.lease.token": claim.token}
         query = {"_id": claim.id, "status": {"$eq": status}, **token}
-        collection.update_id(query, transition.contesting("ended"))
+        is_cancelled = status == DatasetStatus.CANCELLED
+        update = transition.clearing() if is_cancelled else transition.contesting("ended")
+        collection.update_id(query, update)
 
 
 def is_damaged(conversion: Any, claim: Claim) -> bool:

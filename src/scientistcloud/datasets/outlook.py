@@ -9,9 +9,10 @@ from typing import Any
 
 from scientistcloud.datasets.collection import Document, GuardedCollection
 from scientistcloud.datasets.document import value_at
-from scientistcloud.datasets.fairness import Crowd, ahead, share_of
+from scientistcloud.datasets.fairness import Crowd, ahead, is_full
 from scientistcloud.datasets.order import EPOCH, LOWEST, STAMPED, UNSTAMPED
 from scientistcloud.datasets.services import alive_services
+from scientistcloud.datasets.share import share_of
 from scientistcloud.datasets.standing import running_by_share
 
 RECENT = 20
@@ -98,7 +99,7 @@ def look_out(collection: GuardedCollection, document: Mapping[str, Any], scene: 
         position = 1 + sum(sum(each.sizes.values()) for each in more)
         position += ahead(crowd, scene.running, share, rank)
     running = scene.running.get(share, 0)
-    limited = bool(scene.limit_per_user) and running + rank >= scene.limit_per_user
+    limited = is_full(running + rank, scene.limit_per_user)
     wait = expected_wait_seconds(scene, position, rank + 1, running)
     return Outlook(position, rank + 1, running, limited, wait)
 

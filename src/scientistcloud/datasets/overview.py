@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import DatasetStatus, value_at
+from scientistcloud.datasets.document import ACTIVE, DatasetStatus, value_at
 from scientistcloud.datasets.order import ORDER
 from scientistcloud.datasets.outlook import Outlook, Scene, expected_start, look_out, read_scene
 
-ACTIVE = (DatasetStatus.CONVERTING.value, DatasetStatus.QUEUED.value)
 _FIELDS = {
     "uuid": 1,
     "name": 1,
@@ -42,7 +41,7 @@ def list_datasets(collection: GuardedCollection, limit: int) -> list[Document]:
     parts: tuple[tuple[dict[str, Any], list[tuple[str, int]]], ...] = (
         ({"status": DatasetStatus.CONVERTING.value}, [("conversion.request.at", 1)]),
         ({"status": DatasetStatus.QUEUED.value}, list(ORDER)),
-        ({"status": {"$nin": list(ACTIVE)}}, [("updated_at", -1)]),
+        ({"status": {"$nin": ACTIVE}}, [("updated_at", -1)]),
     )
     for query, order in parts:
         if len(found) < limit:

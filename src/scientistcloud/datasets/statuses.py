@@ -12,11 +12,9 @@ from pymongo.errors import OperationFailure
 
 from scientistcloud.database.connection import database_errors
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import DatasetStatus, value_at
+from scientistcloud.datasets.document import ACTIVE, value_at
 from scientistcloud.datasets.watch import POLLS_BEFORE_NEW_TRY, cannot_watch
 from scientistcloud.errors import DatabaseUnavailable
-
-ACTIVE = {"status": {"$in": [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]}}
 
 _POLL_SECONDS = 1.0
 _REMEMBERED = 10_000
@@ -111,7 +109,10 @@ class StatusWatch:
         self._note(document, updated.get("status", document.get("status")))
 
     def _poll(self) -> None:
-        found = {each["_id"]: each for each in self._collection.find(ACTIVE, _FIELDS)}
+        found = {
+            each["_id"]: each
+            for each in self._collection.find({"status": {"$in": ACTIVE}}, _FIELDS)
+        }
         left = list(self._active - found.keys())
         gone = self._collection.find({"_id": {"$in": left}}, _FIELDS) if left else []
         for document in (*found.values(), *gone):

@@ -12,7 +12,7 @@ from pymongo.database import Database
 from scientistcloud.datasets import expression, report, transition
 from scientistcloud.datasets.claim_record import held
 from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
+from scientistcloud.datasets.document import ACTIVE, Claim, DatasetStatus, PortalSummary
 from scientistcloud.datasets.gauges import QueueGauges, measure_queue
 from scientistcloud.datasets.indexes import ensure_indexes
 from scientistcloud.datasets.loss import look_after
@@ -153,8 +153,7 @@ class DatasetStore:
 
     def wanted(self, uuids: Collection[str]) -> set[str]:
         """Which of these datasets are queued or being converted, by whomever."""
-        statuses = [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]
-        query: Document = {"uuid": {"$in": list(uuids)}, "status": {"$in": statuses}}
+        query: Document = {"uuid": {"$in": list(uuids)}, "status": {"$in": ACTIVE}}
         return {document["uuid"] for document in self._collection.find(query, {"uuid": 1})}
 
     def exists(self, claim: Claim) -> bool:
@@ -191,8 +190,7 @@ class DatasetStore:
 
     def cancel(self, uuid: str) -> bool:
         """Whatever is queued or converting under this uuid becomes ``cancelled``."""
-        active = [DatasetStatus.QUEUED.value, DatasetStatus.CONVERTING.value]
-        return self._change(uuid, {"$in": active}, transition.cancelling())
+        return self._change(uuid, {"$in": ACTIVE}, transition.cancelling())
 
     def requeue(self, uuid: str) -> bool:
         """A new request for this dataset, whatever became of the former one.

@@ -14,7 +14,6 @@ from scientistcloud.datasets.expression import (
     NOW,
     REMOVE,
     RESET_CONVERSION,
-    SHARE,
     WAITING,
     Stage,
     count_or_zero,
@@ -24,6 +23,7 @@ from scientistcloud.datasets.expression import (
     whole,
 )
 from scientistcloud.datasets.order import EPOCH, LATEST
+from scientistcloud.datasets.share import SHARE
 from scientistcloud.errors import ConversionError, OutOfMemory
 
 HISTORY_LENGTH = 10
