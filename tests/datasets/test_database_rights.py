@@ -16,7 +16,7 @@ from scientistcloud.datasets.collection import GuardedCollection
 from scientistcloud.datasets.document import PortalSummary
 from scientistcloud.datasets.indexes import INDEXES
 from scientistcloud.datasets.services import ServiceRegistry
-from scientistcloud.datasets.statuses import StatusChange, StatusWatch
+from scientistcloud.datasets.status_watch import StatusChange, StatusWatch
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.datasets.watch import watch_queue
 from scientistcloud.errors import DatabaseUnavailable
