@@ -9,17 +9,18 @@ from typing import Any
 
 from scientistcloud.errors import ConversionError, InvalidOptions, UnsupportedLayout
 from scientistcloud.readers.attributes import text
-from scientistcloud.readers.base import Choice, Selection, SourceSpec
+from scientistcloud.readers.base import Selection, SourceSpec
 from scientistcloud.readers.files import handed_over
 from scientistcloud.readers.hdf5_catalogue import Catalogue, catalogue, described
 from scientistcloud.readers.hdf5_choice import choose
 from scientistcloud.readers.hdf5_datasets import Built, Opened, build
 from scientistcloud.readers.hdf5_files import Hdf5Files, Place
 from scientistcloud.readers.hdf5_source import Hdf5Source
-from scientistcloud.readers.named_files import ALL, MAX_ALTERNATIVES, named_files
+from scientistcloud.readers.named_files import all_files, named_files
 from scientistcloud.readers.nexus import is_nexus
 
 _MAX_DESCRIBED_FILES = 16
+_MAX_LINKS = 20
 
 
 def open_files(paths: Sequence[Path], selection: Selection) -> Hdf5Source:
@@ -109,14 +110,8 @@ def _build_series(
         )
         for dataset in built.datasets
     ]
-    built.choices.append(
-        Choice(
-            "file",
-            ALL,
-            "files with equal arrays are a series: their timesteps follow each other",
-            tuple(names)[:MAX_ALTERNATIVES],
-        )
-    )
+    rule = "files with equal arrays are a series: their timesteps follow each other"
+    built.choices.append(all_files(rule, names))
 
 
 def _build_apart(
@@ -131,14 +126,8 @@ def _build_apart(
         built.notes += [f"{name}: {c.parameter} {c.chosen} ({c.rule})." for c in built.choices]
         built.choices.clear()
     built.choices += before
-    built.choices.append(
-        Choice(
-            "file",
-            ALL,
-            f"files with unlike arrays are datasets of their own; {names[0]} is the largest",
-            tuple(names)[:MAX_ALTERNATIVES],
-        )
-    )
+    rule = f"files with unlike arrays are datasets of their own; {names[0]} is the largest"
+    built.choices.append(all_files(rule, names))
 
 
 def _format(opened: list[Opened]) -> str:
@@ -156,5 +145,5 @@ def _broken_links(opened: list[Opened]) -> list[str]:
     return [
         f"The link {text(path)} leads nowhere: {error.message}"
         for o in opened
-        for path, error in list(o.found.links.items())[:MAX_ALTERNATIVES]
+        for path, error in list(o.found.links.items())[:_MAX_LINKS]
     ]

@@ -1,16 +1,16 @@
-"""The parameter ``file``, which picks one of several files of a format."""
+"""The parameter ``file``: one of several files of a format, or all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scientistcloud.errors import InvalidOptions
 from scientistcloud.readers.base import Choice
 
-ALL = "all"
-MAX_ALTERNATIVES = 20
+_ALL = "all"
+_MAX_ALTERNATIVES = 20
 
 
 def named_files(
@@ -24,7 +24,7 @@ def named_files(
         It names none of them.
     """
     wanted = parameters.get("file")
-    if wanted in (None, "", ALL) or len(paths) == 1:
+    if wanted in (None, "", _ALL) or len(paths) == 1:
         return paths, []
     named = [p for p in paths if wanted in (p.name, name_of(p))]
     if not named:
@@ -32,5 +32,10 @@ def named_files(
             f"The parameter file names {wanted!r}, which is none of the files.",
             remedy=f"Choose one of: {', '.join(name_of(p) for p in paths[:8])}.",
         )
-    others = tuple(name_of(p) for p in paths if p not in named)[:MAX_ALTERNATIVES]
+    others = tuple(name_of(p) for p in paths if p not in named)[:_MAX_ALTERNATIVES]
     return named[:1], [Choice("file", str(wanted), "named by the parameter", others)]
+
+
+def all_files(rule: str, names: Sequence[str]) -> Choice:
+    """All are read; each can be had alone."""
+    return Choice("file", _ALL, rule, tuple(names[:_MAX_ALTERNATIVES]))

@@ -13,7 +13,7 @@ from scientistcloud.readers.cf_datasets import datasets_of, described
 from scientistcloud.readers.cf_grids import CfGrids, GridField, grids_of
 from scientistcloud.readers.cf_source import CfPart, CfSource, working_bytes
 from scientistcloud.readers.files import handed_over
-from scientistcloud.readers.named_files import ALL, MAX_ALTERNATIVES, named_files
+from scientistcloud.readers.named_files import all_files, named_files
 from scientistcloud.readers.netcdf_files import CHUNK_CACHE_BYTES, NetcdfFiles
 from scientistcloud.readers.output_names import output_name
 
@@ -157,8 +157,7 @@ def _series(
                 metadata={**dataset.metadata, "files": [files.name_of(o.file) for o in order]},
             )
         )
-    names = tuple(files.name_of(o.file) for o in order)
-    choices.append(Choice("file", ALL, rule, names[:MAX_ALTERNATIVES]))
+    choices.append(all_files(rule, [files.name_of(o.file) for o in order]))
     opened[:] = order
     return result
 
@@ -187,7 +186,7 @@ def _apart(
             taken = [d.name for d in result]
             name = output_name(wanted, taken) if result else ""
             result.append(replace(dataset, name=name))
-    names = tuple(files.name_of(o.file) for o in opened)
+    names = [files.name_of(o.file) for o in opened]
     rule = f"files with unlike grids are datasets of their own; {names[0]} is the largest"
-    choices.append(Choice("file", ALL, rule, names[:MAX_ALTERNATIVES]))
+    choices.append(all_files(rule, names))
     return result

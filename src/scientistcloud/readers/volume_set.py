@@ -51,7 +51,7 @@ def open_volumes(
         parts = [_fields(volumes)]
     else:
         parts = [_series(volumes, in_time=way == "timesteps")]
-    choices = _distinct(c for v in volumes for c in v.choices)
+    choices = tuple(dict.fromkeys(c for v in volumes for c in v.choices))
     if len(volumes) > 1:
         choices = (Choice(_PARAMETER, way, rule, _others(volumes, way)), *choices)
     spec = SourceSpec(
@@ -59,7 +59,7 @@ def open_volumes(
         tuple(dataset for dataset, _ in parts),
         tuple(path for v in volumes for path in v.inputs),
         choices,
-        (*_distinct(n for v in volumes for n in v.notes), *_pool_notes(pool)),
+        (*dict.fromkeys(n for v in volumes for n in v.notes), *_pool_notes(pool)),
         dict(volumes[0].metadata),
     )
     return RawSource(spec, {k: r for _, readers in parts for k, r in readers.items()}, pool)
@@ -81,14 +81,6 @@ def _renamed(volumes: Sequence[Volume]) -> list[Volume]:
             unique, number = f"{name}_{number}", number + 1
         names[unique] = None
     return [replace(v, name=name) for v, name in zip(volumes, names, strict=True)]
-
-
-def _distinct(items: Any) -> tuple[Any, ...]:
-    kept: list[Any] = []
-    for item in items:
-        if item not in kept:
-            kept.append(item)
-    return tuple(kept)
 
 
 def _others(volumes: Sequence[Volume], way: str) -> tuple[str, ...]:
