@@ -20,7 +20,6 @@ from scientistcloud.errors import (
     OutOfSpace,
 )
 from scientistcloud.service.attempt_record import AttemptRecord
-from scientistcloud.service.log_keys import log_keys
 from scientistcloud.service.outcome import LOST, Ending, Outcome
 from scientistcloud.service.surroundings import Surroundings
 
@@ -51,13 +50,13 @@ def settle(claim: Claim, outcome: Outcome, record: AttemptRecord, around: Surrou
         matched = _write(settlement, around.stopping)
     except DatabaseUnavailable as error:
         matched = True  # as far as anybody knows
-        log.warning("Cannot settle", reason=error.message, **log_keys(claim))
+        log.warning("Cannot settle", reason=error.message)
     else:
         if matched:
             ending = settlement.ending
             settlement.tell()
         else:
-            log.warning(f"The claim on dataset {claim.uuid} is lost", **log_keys(claim))
+            log.warning(f"The claim on dataset {claim.uuid} is lost")
     around.monitor.ended(claim, ending, record)
     return matched
 
@@ -84,26 +83,25 @@ def _write(settlement: _Settlement, stopping: threading.Event) -> bool:
 
 
 def _settlement(claim: Claim, outcome: Outcome, around: Surroundings) -> _Settlement:
-    store, keys = around.store, log_keys(claim)
+    store = around.store
     if outcome.result is not None:
         result = outcome.result
-        text, facts = f"Finished conversion of dataset {claim.uuid}", _facts(result) | keys
-        summary = portal_summary(result)
+        summary = _portal_summary(result)
         return _Settlement(
             Ending.done(result),
             lambda: store.complete(claim, summary),
-            lambda: log.info(text, **facts),
+            lambda: log.info(f"Finished conversion of dataset {claim.uuid}", **_facts(result)),
         )
     error = outcome.error
     if error is None:
         return _Settlement(
             Ending("released"),
             lambda: store.release(claim),
-            lambda: log.info(f"Released dataset {claim.uuid}", **keys),
+            lambda: log.info(f"Released dataset {claim.uuid}"),
         )
     if isinstance(error, DeploymentError):
         around.faults[error.code] = error.message
-        log.error(f"This installation is incomplete: {error.message}", remedy=error.remedy, **keys)
+        log.error(f"This installation is incomplete: {error.message}", remedy=error.remedy)
     if isinstance(error, OutOfSpace):
         around.admission.note_full_disk()
     return _after_error(claim, error, around)
@@ -121,34 +119,33 @@ def _after_error(claim: Claim, error: ConversionError, around: Surroundings) -> 
         retry_delay_seconds=settings.retry_delay_seconds,
         random=random.random,
     )
-    name, keys = f"Conversion of dataset {claim.uuid}", log_keys(claim)
+    name = f"Conversion of dataset {claim.uuid}"
     match decision:
         case RetryAt(delay_seconds=delay_seconds, counted=counted):
             text = f"{name} is tried again in {delay_seconds:.0f} s: {error.message}"
             return _Settlement(
                 Ending("retry", error.code),
                 lambda: store.retry(claim, error, delay_seconds, counted=counted),
-                lambda: log.warning(text, code=error.code, **keys),
+                lambda: log.warning(text, code=error.code),
             )
         case Fail(error=final, counted=counted):
             return _Settlement(
                 Ending("failed", final.code),
                 lambda: store.fail(claim, final, counted=counted),
-                lambda: log.error(f"{name} failed: {final.message}", code=final.code, **keys),
+                lambda: log.error(f"{name} failed: {final.message}", code=final.code),
             )
 
 
-def portal_summary(result: Mapping[str, Any]) -> PortalSummary:
+def _portal_summary(result: Mapping[str, Any]) -> PortalSummary:
     """What the portal's lists show of a result; the sizes of the main dataset, GB of 10^9 bytes."""
     main = result["datasets"][0]
-    kept = ("bytes_in", "bytes_out", "seconds", "cpu_seconds", "peak_rss_bytes", "adopted")
     return PortalSummary(
         dimensions="x".join(str(n) for n in main["dims"]),
         data_size_gb=result["bytes_out"] / 1e9,
-        result={key: result[key] for key in kept} | {"datasets": result["datasets"][:_KEPT]},
+        result=_facts(result) | {"datasets": result["datasets"][:_KEPT]},
     )
 
 
 def _facts(result: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("bytes_in", "bytes_out", "seconds", "cpu_seconds", "peak_rss_bytes", "adopted")
-    return {key: result[key] for key in keys if key in result}
+    return {key: result[key] for key in keys}

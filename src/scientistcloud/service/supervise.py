@@ -28,7 +28,6 @@ from scientistcloud.service.channel import ChannelClosed, Message
 from scientistcloud.service.children import Child, WarmProcessFailed
 from scientistcloud.service.heartbeat import Lease
 from scientistcloud.service.limits import Limits, LimitsWatch
-from scientistcloud.service.log_keys import log_keys
 from scientistcloud.service.order import (
     limits_of,
     order_for,
@@ -50,7 +49,7 @@ _DATABASE_RETRY_SECONDS = 0.5
 
 def supervise(claim: Claim, around: Surroundings) -> None:
     """Carry out one claim; returns when its document is settled or the claim is lost."""
-    log.info(f"Processing conversion for dataset {claim.uuid}...", **log_keys(claim))
+    log.info(f"Processing conversion for dataset {claim.uuid}...")
     record = AttemptRecord()
     if claim.problem is not None:
         settle(claim, Outcome(error=claim.problem), record, around)
@@ -67,7 +66,7 @@ def supervise(claim: Claim, around: Surroundings) -> None:
         around.monitor.ended(claim, LOST, record)
     if lost or not _conclude(claim, outcome, publication, record, around):
         _clean_up_after_deletion(claim, outcome, publication, around)
-    with _storage_may_fail(claim):
+    with _storage_may_fail():
         close_staging(publication, keep_partial=_is_to_go_on(claim, publication, around))
 
 
@@ -92,19 +91,19 @@ def _conclude(
     if outcome.result is None and outcome.error is None:
         # Before any storage is touched: it may be what the service is stopped for.
         return settle(claim, outcome, record, around)
-    with _storage_may_fail(claim):
+    with _storage_may_fail():
         _add_to_log(publication, outcome)
         publish_log(publication)
     return settle(claim, outcome, record, around)
 
 
 @contextmanager
-def _storage_may_fail(claim: Claim) -> Iterator[None]:
+def _storage_may_fail() -> Iterator[None]:
     """What is left undone here costs no data: the log, or leftovers that the next owner removes."""
     try:
         yield
     except (OSError, ConversionError) as error:
-        log.warning("Cannot tidy up", reason=str(error), **log_keys(claim))
+        log.warning("Cannot tidy up", reason=str(error))
 
 
 def _attempt(
@@ -249,8 +248,7 @@ class _Follower:
     def _on_failed(self, message: Message) -> None:
         self._record.see_memory(self._child.pid)
         if message.get("trace"):
-            keys = log_keys(self._lease.claim)
-            log.info("The attempt failed with a traceback", trace=message["trace"], **keys)
+            log.info("The attempt failed with a traceback", trace=message["trace"])
         self._outcome = Outcome(error=error_from_dict(message["failed"]))
 
     def _on_stopped(self, _: Message) -> None:
@@ -271,7 +269,7 @@ class _Follower:
         try:
             self._child.channel.send(message)
         except ChannelClosed:
-            log.debug("The child is gone already", **log_keys(self._lease.claim))
+            log.debug("The child is gone already")
 
 
 def _add_to_log(publication: Publication, outcome: Outcome) -> None:
@@ -286,7 +284,7 @@ def _clean_up_after_deletion(
     claim: Claim, outcome: Outcome, publication: Publication, around: Surroundings
 ) -> None:
     """Remove what was published if the document was deleted in the last moment."""
-    with _storage_may_fail(claim):
+    with _storage_may_fail():
         ours = published_generation(publication.target) == publication.generation
         if not ours and outcome.result is None:
             return
