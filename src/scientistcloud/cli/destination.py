@@ -13,6 +13,7 @@ from scientistcloud.conversion.generations import (
     HEADER,
     LOG,
     METADATA,
+    RETIRED,
     published_generation,
     sweep,
 )
@@ -117,6 +118,6 @@ def _tidy(publication: Publication) -> None:
     close_staging(publication)
     sweep(publication.staging_root, publication.target.parent, 0.0)
     finish_revoked(publication.staging_root, publication.target.parent)
-    for folder in (publication.staging_root / ".retired", publication.staging_root):
+    for folder in (publication.staging_root / RETIRED, publication.staging_root):
         with suppress(OSError):  # another conversion is using it
             folder.rmdir()

@@ -82,8 +82,7 @@ class Admission:
         """Let an attempt in and count what it needs, or say why it has to wait."""
         room = look_at_host(self._converted)  # without the lock: the disk may hang
         with self._lock:
-            others = [held for name, held in self._running.items() if name != token]
-            reason = refuse(needs, others, room)
+            reason = refuse(needs, self._running.values(), room)
             if reason is None:
                 self._running[token] = needs
             return reason
@@ -117,7 +116,7 @@ class Admission:
         waited_seconds = time.monotonic() - self._full_at
         more = free_bytes >= self._free_when_full + _RESUME_BYTES
         is_in_doubt = self._free_when_full >= _RESUME_BYTES
-        patience_seconds = min(_RESUME_SECONDS, _DOUBT_SECONDS if is_in_doubt else _RESUME_SECONDS)
+        patience_seconds = _DOUBT_SECONDS if is_in_doubt else _RESUME_SECONDS
         if more or waited_seconds > patience_seconds:
             self._full_at = None
             return None

@@ -195,7 +195,7 @@ class BackgroundService:
     def _dispatch(self, around: Surroundings, *, drain: bool) -> None:
         """Claim while there is a free slot and something due; sleep until something changes."""
         while not self._stopping.is_set():
-            around.monitor.pulse.beat("dispatcher")
+            self._monitor.pulse.beat("dispatcher")
             if self._is_paused(around) or not self._slots.acquire(timeout=_OUTAGE_SECONDS):
                 continue
             self._wake.clear()
@@ -218,7 +218,7 @@ class BackgroundService:
 
     def _is_paused(self, around: Surroundings) -> bool:
         """Wait a little while this host cannot take anything on, and say so. Touches no storage."""
-        storage = around.monitor.storage
+        storage = self._monitor.storage
         reasons = {
             StorageUnavailable.__name__: storage.problem(),
             OutOfSpace.__name__: around.admission.pause_reason(storage.free_bytes),
@@ -245,7 +245,7 @@ class BackgroundService:
         try:
             # Every line of this thread tells which attempt it is about.
             structlog.contextvars.bind_contextvars(**log_keys(claim))
-            with around.monitor.metrics.attempt():
+            with self._monitor.metrics.attempt():
                 supervise(claim, around)
         except Exception:
             # A bug of ours: the lease runs out by itself, so the dataset is not lost by it.

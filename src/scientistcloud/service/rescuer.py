@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -70,11 +68,10 @@ class Rescuer:
 
     def _sweep_often(self) -> None:
         """In a thread of its own: the storage may hang, rescuing must not."""
-        settings = self._around.settings
+        interval_seconds = min(_SWEEP_SECONDS, max(1.0, self._around.settings.grace_seconds / 4))
         while not self._around.stopping.is_set():
             started = time.monotonic()
-            sweep_storage = partial(self._sweep, settings.out_data_dir, settings.grace_seconds)
-            for duty in (self._around.store.clear_cancelled, sweep_storage):
+            for duty in (self._around.store.clear_cancelled, self._sweep):
                 try:
                     duty()
                 except OSError as error:
@@ -84,16 +81,17 @@ class Rescuer:
                 except Exception:
                     # As above: else nothing would ever be removed again.
                     log.exception("A duty of the sweeper failed")
-            pause = min(_SWEEP_SECONDS, max(1.0, settings.grace_seconds / 4))
-            self._around.stopping.wait(max(1.0, pause - (time.monotonic() - started)))
+            took_seconds = time.monotonic() - started
+            self._around.stopping.wait(max(1.0, interval_seconds - took_seconds))
 
-    def _sweep(self, converted: Path, grace_seconds: float) -> None:
+    def _sweep(self) -> None:
+        settings, store = self._around.settings, self._around.store
+        converted, grace_seconds = settings.out_data_dir, settings.grace_seconds
         staging_root = converted / STAGING
         sweep(staging_root, converted, grace_seconds)
         finish_revoked(staging_root, converted)
-        held = self._around.store.held_tokens
-        closed = close_abandoned(staging_root, converted, grace_seconds, held)
-        dropped = drop_partial(staging_root, converted, self._around.store.wanted)
+        closed = close_abandoned(staging_root, converted, grace_seconds, store.held_tokens)
+        dropped = drop_partial(staging_root, converted, store.wanted)
         for name in (*closed, *dropped):
             text = f"Removed what an attempt on dataset {name} had left"
             log.info(text, dataset=name, attempt=0, token="")  # several attempts, perhaps
