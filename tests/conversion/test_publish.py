@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Collection
 from pathlib import Path
 
@@ -20,17 +19,9 @@ from scientistcloud.conversion.publish import (
     open_staging,
     publish_log,
 )
+from tests.conversion.owners import publication
 
 HEADER = "(version)\n6\n(filename_template)\n./visus/{}/%04x.bin\n"
-
-
-def publication(tmp_path: Path, name: str = "a-dataset") -> Publication:
-    return Publication(
-        target=tmp_path / "converted" / name,
-        staging_root=tmp_path / "converted" / ".staging",
-        name=name,
-        token=uuid.uuid4().hex,
-    )
 
 
 def write(owner: Publication, *datasets: str) -> None:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -39,9 +38,9 @@ from scientistcloud.idx.check import verify_path
 from scientistcloud.idx.manifest import MANIFEST_NAME
 from scientistcloud.idx.writer import IdxWriter
 from tests.conversion.arrays import ArraySource, noise, open_visus, read_visus, same_bits, shrink
+from tests.conversion.owners import UUID, opened, publication
 
 SHAPE = (70, 210, 330)
-UUID = "a-dataset"
 LENGTHS = st.integers(20, 70)
 SHAPES = st.one_of(
     st.tuples(LENGTHS, LENGTHS, LENGTHS),
@@ -68,11 +67,6 @@ def values(seed: int = 1, dtype: str = "u2") -> Any:
     return samples
 
 
-def publication(root: Path) -> Publication:
-    converted = root / "converted"
-    return Publication(converted / UUID, converted / ".staging", UUID, uuid.uuid4().hex)
-
-
 def options(seconds: float | None, threads: int = 2, codec: Codec = "isal-1") -> ConversionOptions:
     return ConversionOptions(96_000_000, threads, codec=codec, checkpoint_seconds=seconds)
 
@@ -86,8 +80,7 @@ def attempt(
     **more: Any,
 ) -> Publication:
     """One attempt that leaves all as a killed process does, unless it comes to its end."""
-    owner = publication(root)
-    open_staging(owner)
+    owner = opened(root)
     convert(root / "upload", owner, options(seconds, **more), stop=stop, progress=progress)
     publish_log(owner)
     close_staging(owner)
@@ -121,14 +114,6 @@ def fail_in_copying(seen: list[int]) -> Callable[[Progress], None]:
 
 def log(root: Path) -> str:
     return (root / "converted" / UUID / "conversion.log").read_text()
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with an upload; whatever they cost, there are as many checkpoints as can be."""
-    monkeypatch.setattr(journal, "COST_SHARE", float("inf"))
-    (tmp_path / "upload").mkdir()
-    return tmp_path
 
 
 def interrupted(root: Path, counts: list[int], **more: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,36 +10,23 @@ import numpy as np
 import OpenVisus as ov  # noqa: N813  its own convention
 import pytest
 
-from scientistcloud.conversion import journal
 from scientistcloud.conversion.checkpoint import Checkpoint, CopyState, DatasetState
-from scientistcloud.conversion.options import ConversionOptions, Progress
-from scientistcloud.conversion.publish import Publication, close_staging, open_staging
+from scientistcloud.conversion.options import Progress
+from scientistcloud.conversion.publish import Publication, close_staging
 from scientistcloud.conversion.run import convert
 from scientistcloud.conversion.takeover import kept_bytes, spill_name, take_over
 from scientistcloud.errors import Stopped
 from scientistcloud.idx.manifest import MANIFEST_NAME
 from scientistcloud.idx.writer import WriterState
+from tests.conversion.owners import OPTIONS, opened
 
-UUID = "a-dataset"
 VALUES = np.random.default_rng(1).integers(0, 60_000, (60, 200, 200)).astype(np.uint16)
-OPTIONS = ConversionOptions(96_000_000, 1, checkpoint_seconds=0.0)
 KEY = "of input, plan and versions"
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with an upload; whatever they cost, there are as many checkpoints as can be."""
-    monkeypatch.setattr(journal, "COST_SHARE", float("inf"))
-    (tmp_path / "upload").mkdir()
-    np.save(tmp_path / "upload" / "volume.npy", VALUES)
-    return tmp_path
-
-
-def opened(root: Path) -> Publication:
-    converted = root / "converted"
-    owner = Publication(converted / UUID, converted / ".staging", UUID, uuid.uuid4().hex)
-    open_staging(owner)
-    return owner
+@pytest.fixture(autouse=True)
+def upload(root: Path) -> None:
+    np.save(root / "upload" / "volume.npy", VALUES)
 
 
 def halfway(root: Path) -> Publication:

@@ -1,0 +1,5 @@
+"""Fixtures that several modules share."""
+
+from tests.conversion.owners import root
+
+__all__ = ["root"]
