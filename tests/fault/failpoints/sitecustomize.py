@@ -253,7 +253,7 @@ def _purpose() -> str:
     ):
         if inner in names:
             return purpose
-    known = ("renew", "describe", "complete", "retry", "fail", "release", "rescue")
+    known = ("renew", "complete", "retry", "fail", "release", "rescue")
     return next((name for name in names if name in known), names[0] if names else "other")
 
 
