@@ -1,8 +1,8 @@
-"""What a conversion is asked to do: values, validated once."""
+"""What a conversion is asked to do, and how it speaks with whoever asked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -63,3 +63,13 @@ class Progress:
     def fraction(self) -> float:
         """Done, 0 to 1."""
         return self.done_bytes / self.total_bytes if self.total_bytes else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """How a conversion speaks with whoever runs it."""
+
+    progress: Callable[[Progress], None] = lambda _: None
+    plan: Callable[[dict[str, Any]], None] = lambda _: None
+    stop: Callable[[], bool] = lambda: False
+    confirm: Callable[[], bool] = lambda: True

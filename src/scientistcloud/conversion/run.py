@@ -17,7 +17,7 @@ from scientistcloud.conversion.generations import LOG, METADATA
 from scientistcloud.conversion.inspect import open_source
 from scientistcloud.conversion.journal import Journal, key_of
 from scientistcloud.conversion.make import Making, Place, is_arco, is_joined, place_of
-from scientistcloud.conversion.options import ConversionOptions, Progress
+from scientistcloud.conversion.options import ConversionOptions, Hooks, Progress
 from scientistcloud.conversion.plan import ConversionPlan, DatasetPlan, plan_conversion
 from scientistcloud.conversion.publish import (
     Publication,
@@ -50,16 +50,6 @@ class Request:
 
     id: str
     adopt: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """How a conversion speaks with whoever runs it."""
-
-    progress: Callable[[Progress], None] = lambda _: None
-    plan: Callable[[dict[str, Any]], None] = lambda _: None
-    stop: Callable[[], bool] = lambda: False
-    confirm: Callable[[], bool] = lambda: True
 
 
 def convert(
