@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import uuid as uuids
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import numpy as np
 import psutil
 
-from tests.site import CONVERTING, DONE, FAILED, QUEUED, Site, processes_of, until
+from tests.site import CONVERTING, DONE, FAILED, QUEUED, Site, free_port, processes_of, until
 
 
 def test_a_queued_stack_becomes_a_viewable_dataset(site: Site) -> None:
@@ -204,6 +206,22 @@ def test_a_warm_process_that_hangs_at_its_start_does_not_keep_the_service_from_s
     service.terminate()
     assert service.wait(10) == 0
     assert not psutil.wait_procs([warm], 2)[1]
+
+
+def test_a_warm_process_that_was_killed_is_there_again_before_it_is_needed(site: Site) -> None:
+    port = free_port()
+    service = site.start(METRICS_PORT=str(port))
+
+    def is_ready() -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        return False
+
+    until(is_ready, 30, site.logs)
+    processes_of(service)[1].kill()
+    until(lambda: not is_ready(), 5, site.logs)
+    until(is_ready, 20, site.logs)
+    assert len(processes_of(service)) == 2
 
 
 def test_a_child_that_hangs_does_not_keep_the_service_from_stopping(site: Site) -> None:

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
+_AGAIN_SECONDS = 5.0
+"""Before one that died is replaced though nothing is to be launched: it might die each time."""
 
 
 class WarmProcessFailed(Exception):
@@ -186,16 +188,24 @@ class WarmProcess:
                     child.end(message["status"])
         except ChannelClosed:
             ready.put(False)
-            self._bury(channel)
+            if self._bury(channel) and not self._stopping.wait(_AGAIN_SECONDS):
+                with suppress(WarmProcessFailed):  # the next launch tries it again, and tells
+                    self.start()
 
-    def _bury(self, channel: Channel) -> None:
-        """The warm process is gone, and the kernel has killed its children."""
+    def _bury(self, channel: Channel) -> bool:
+        """The warm process is gone, and the kernel has killed its children; whether it is missed.
+
+        One that was stopped is not, nor is one that never came to be ready.
+        """
         with self._lock:
-            if self._channel is channel:
+            is_missed = self._channel is channel
+            if is_missed:
                 self._channel = None
+                log.warning("The process that starts conversions died")
             lost = [child for child in self._children.values() if child.origin is channel]
             for child in lost:
                 del self._children[child.job]
         channel.close()
         for child in lost:
             child.end(-signal.SIGKILL)
+        return is_missed
