@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from scientistcloud.errors import DatabaseUnavailable
 from scientistcloud.service.heartbeat import Heartbeat
 from scientistcloud.service.monitor import Monitor
 from scientistcloud.settings import load_settings
+from tests.site import free_port
 
 PLAN = {"total_bytes": 7}
 
@@ -71,19 +71,21 @@ def test_a_plan_that_the_server_refuses_does_not_cost_the_lease(
     assert conversion(database)["lease"]["expires_at"] > before
 
 
+@pytest.mark.parametrize("told", ["before", "meanwhile"])
 def test_a_plan_that_did_not_arrive_is_sent_again(
-    database: Database[dict[str, Any]], tmp_path: Path
+    database: Database[dict[str, Any]], tmp_path: Path, told: str
 ) -> None:
     _, claim = heartbeat_of(database, tmp_path)
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
-        url = f"mongodb://127.0.0.1:{deaf.getsockname()[1]}/"
-        with pymongo.MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=100) as client:
-            store = DatasetStore(client["away"], owner="one", lease_seconds=3.0)
-            heartbeat = beating(store, tmp_path)
-            lease = heartbeat.hold(claim)
+    url = f"mongodb://127.0.0.1:{free_port()}/"
+    with pymongo.MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=100) as client:
+        store = DatasetStore(client["away"], owner="one", lease_seconds=3.0)
+        heartbeat = beating(store, tmp_path)
+        lease = heartbeat.hold(claim)
+        if told == "before":
             lease.plan = PLAN
-            with pytest.raises(DatabaseUnavailable):
-                heartbeat.renew(lease)
+        else:
+            threading.Timer(0.05, setattr, [lease, "plan", PLAN]).start()
+        with pytest.raises(DatabaseUnavailable):
+            heartbeat.renew(lease)
     assert lease.plan == PLAN
     assert not lease.lost.is_set()

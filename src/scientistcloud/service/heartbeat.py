@@ -134,8 +134,9 @@ class Heartbeat:
     def _write(self, lease: Lease) -> bool:
         """Renew in the document; a plan goes with it once, lest a refused one cost the lease."""
         plan = lease.plan
-        if plan is not None:
-            lease.plan = None
+        if plan is None:  # it may be told meanwhile
+            return self._store.renew(lease.claim, lease.report())
+        lease.plan = None
         try:
             return self._store.renew(lease.claim, lease.report(), plan)
         except DatabaseUnavailable:
