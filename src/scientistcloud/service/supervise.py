@@ -88,12 +88,11 @@ def _conclude(
     around: Surroundings,
 ) -> bool:
     """Publish the log and settle; False where the claim was lost meanwhile."""
-    if outcome.result is None and outcome.error is None:
-        # Before any storage is touched: it may be what the service is stopped for.
-        return settle(claim, outcome, record, around)
-    with _storage_may_fail():
-        _add_to_log(publication, outcome)
-        publish_log(publication)
+    was_stopped = outcome.result is None and outcome.error is None
+    if not was_stopped:  # else no storage is touched: it may be what the service is stopped for
+        with _storage_may_fail():
+            _add_to_log(publication, outcome)
+            publish_log(publication)
     return settle(claim, outcome, record, around)
 
 
