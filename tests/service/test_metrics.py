@@ -88,6 +88,15 @@ def test_attempts_are_counted_by_outcome_and_code(served: Served) -> None:
     assert served.value("attempt_peak_memory_bytes_bucket", le="6.7108864e+07") == 0
 
 
+def test_the_first_bug_is_an_increase(served: Served) -> None:
+    """Prometheus sees none where a counter begins at 1."""
+    assert served.endpoint.serve(served.port)
+    for outcome, code in (("retry", "UnexpectedError"), ("failed", "InternalError")):
+        assert served.value("attempts_total", outcome=outcome, code=code) == 0
+        served.metrics.ended(Ending(outcome, code), ended_record())
+        assert served.value("attempts_total", outcome=outcome, code=code) == 1
+
+
 def test_the_phases_of_an_attempt_follow_each_other() -> None:
     record = AttemptRecord()
     record.enter("reading")

@@ -23,6 +23,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from scientistcloud import __version__
+from scientistcloud.errors import DeploymentError, TransientError, catalogue
 from scientistcloud.service.attempt_record import AttemptRecord
 from scientistcloud.service.outcome import LOST, Ending
 from scientistcloud.service.status import ServiceStatus
@@ -56,6 +57,8 @@ class ServiceMetrics:
             "outcome",
             "code",
         )
+        for outcome, code in _endings():
+            self._attempts.labels(outcome, code)
         self._input = counter("input_bytes", "Bytes of the sources of finished conversions")
         self._output = counter("output_bytes", "Bytes written by finished conversions")
         self._lost = counter("leases_lost", "Claims that became somebody else's, or nobody's")
@@ -122,6 +125,20 @@ class ServiceMetrics:
     def rescued(self, *, lost: int, foreign: int) -> None:
         self._rescues.labels("lease").inc(lost)
         self._rescues.labels("foreign").inc(foreign)
+
+
+def _endings() -> Iterator[tuple[str, str]]:
+    """Outcomes and codes, told as 0 from the start: else the first of a kind were no increase.
+
+    https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
+    """
+    for outcome in ("done", "released", "lost"):
+        yield outcome, ""
+    for error in catalogue():
+        if not issubclass(error, DeploymentError):
+            yield "failed", error.__name__
+        if issubclass(error, TransientError):
+            yield "retry", error.__name__
 
 
 class _StatusCollector(Collector):
