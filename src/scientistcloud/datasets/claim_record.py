@@ -19,7 +19,6 @@ CLAIM_FIELDS = {
     "uuid": 1,
     "sensor": 1,
     "conversion_parameters": 1,
-    "name": 1,
     "google_drive_link": 1,
     "conversion.request.id": 1,
     "conversion.attempts": 1,
@@ -47,7 +46,7 @@ def claim_from(document: Mapping[str, Any]) -> Claim:
     lease = conversion.get("lease") or {}
     request_id = value_at(conversion, "request", "id")
     share = conversion.get("share")
-    uuid, link = document.get("uuid"), document.get("google_drive_link")
+    uuid = document.get("uuid")
     return Claim(
         id=document["_id"],
         uuid=uuid,
@@ -61,9 +60,7 @@ def claim_from(document: Mapping[str, Any]) -> Claim:
         share=share if isinstance(share, str) else "",
         sensor=document.get("sensor"),
         parameters=document.get("conversion_parameters"),
-        name=document.get("name"),
-        google_drive_link=link,
-        problem=identity_problem(uuid) or remote_problem(link),
+        problem=identity_problem(uuid) or remote_problem(document.get("google_drive_link")),
     )
 
 

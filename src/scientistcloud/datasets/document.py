@@ -138,8 +138,6 @@ class Claim:
     share: str = field(default="", repr=False)
     sensor: Any = None
     parameters: Any = None
-    name: Any = None
-    google_drive_link: Any = None
     problem: PermanentError | None = None
 
 
