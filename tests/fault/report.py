@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from tests.fault.observer import Recovery
 
@@ -33,8 +36,9 @@ class Outcome:
 
 def percentile(values: list[float], part: float) -> float:
     """The smallest value that is at least as large as `part` of all."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else float("nan")
+    if not values:
+        return math.nan
+    return float(np.quantile(values, part, method="inverted_cdf"))
 
 
 def write_report(outcome: Outcome) -> str:
