@@ -32,16 +32,16 @@ from tests.site import DONE, FAILED, Site, until
 LIMITED = """
 import sys
 from scientistcloud.service.limits import Limits
-limits = Limits(memory_bytes=64 << 20, cpu_seconds=1, open_files=50)
+limits = Limits(memory_bytes=64 << 20, cpu_seconds={cpu_seconds}, open_files=50)
 limits.impose()
 """
 LIMITS = Limits(memory_bytes=100 << 20, cpu_seconds=60)
 MIB = 1 << 20
 
 
-def limited(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+def limited(code: str, tmp_path: Path, cpu_seconds: int = 30) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", LIMITED + code],
+        [sys.executable, "-c", LIMITED.format(cpu_seconds=cpu_seconds) + code],
         capture_output=True,
         text=True,
         timeout=60,
@@ -80,7 +80,7 @@ def test_within_the_limit_nothing_is_felt(tmp_path: Path) -> None:
 
 
 def test_time_without_progress_ends_the_process(tmp_path: Path) -> None:
-    done = limited("while True: pass", tmp_path)
+    done = limited("while True: pass", tmp_path, cpu_seconds=1)
     assert done.returncode == -signal.SIGXCPU
 
 
@@ -92,7 +92,7 @@ def test_with_progress_time_is_no_limit(tmp_path: Path) -> None:
         "    while time.process_time() < end: pass\n"
         "    limits.allow_time()\n"
     )
-    assert limited(code, tmp_path).returncode == 0
+    assert limited(code, tmp_path, cpu_seconds=1).returncode == 0
 
 
 def test_limits_are_for_good_and_no_core_is_written(tmp_path: Path) -> None:
