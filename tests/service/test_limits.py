@@ -110,7 +110,8 @@ def test_a_lower_limit_of_the_host_stays(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            LIMITED + "import resource as r; print(r.getrlimit(r.RLIMIT_FSIZE))",
+            LIMITED.format(cpu_seconds=30)
+            + "import resource as r; print(r.getrlimit(r.RLIMIT_FSIZE))",
         ],
         capture_output=True,
         text=True,
