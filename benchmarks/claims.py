@@ -23,9 +23,9 @@ from pymongo import MongoClient
 
 from scientistcloud.database.connection import connect
 from scientistcloud.database.embedded import EmbeddedMongo
-from scientistcloud.datasets.document import PortalSummary
+from scientistcloud.datasets.documents.document import PortalSummary
 from scientistcloud.datasets.store import DatasetStore
-from scientistcloud.datasets.watch import watch_queue
+from scientistcloud.datasets.watching.changes import watch_queue
 
 LEASE_SECONDS = 3600.0
 OPERATIONS = ("query", "update", "getmore", "command")

@@ -34,12 +34,12 @@ def ours(source: Path, dest: Path) -> dict[str, Any]:
     """The engine: plan, copy, checksums, manifest, fsync; no verification."""
     import psutil
 
-    from scientistcloud.conversion.copy import copy_dataset
+    from scientistcloud.conversion.copying.copy import copy_dataset
     from scientistcloud.conversion.options import ConversionOptions
-    from scientistcloud.conversion.plan import plan_conversion
+    from scientistcloud.conversion.planning.plan import plan_conversion
     from scientistcloud.idx.writer import IdxWriter
     from scientistcloud.readers.base import Selection
-    from scientistcloud.readers.numpy import READER
+    from scientistcloud.readers.volumes.numpy import READER
 
     def work() -> None:
         options = ConversionOptions(memory_limit_bytes=LIMIT_BYTES, threads=THREADS)
@@ -91,9 +91,9 @@ def floor(source: Path, dest: Path) -> dict[str, Any]:
 
     The array is in memory; there are no tables, checksums, ranges, threads or fsync.
     """
-    from scientistcloud.idx.bitmask import Bitmask
-    from scientistcloud.idx.blocks import BlockLayout
-    from scientistcloud.idx.codecs import CODECS
+    from scientistcloud.idx.files.codecs import CODECS
+    from scientistcloud.idx.geometry.bitmask import Bitmask
+    from scientistcloud.idx.geometry.blocks import BlockLayout
 
     encode = CODECS["isal-1"].encode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scientistcloud.datasets.retry import LOST_LIMIT
+from scientistcloud.datasets.documents.retry import LOST_LIMIT
 from scientistcloud.errors import (
     ConversionError,
     DeploymentError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scientistcloud.datasets.document import ANY, TRANSITIONS, DatasetStatus, Transition
+from scientistcloud.datasets.documents.document import ANY, TRANSITIONS, DatasetStatus, Transition
 
 PAGE = Path(__file__).with_name("states.md")
 
@@ -13,7 +13,7 @@ _NAMES = {status.value: status.name.lower() for status in DatasetStatus}
 _HEAD = """# The states of a dataset
 
 Made by `python docs/make_states.py` from `TRANSITIONS` in
-`src/scientistcloud/datasets/document.py`; a test keeps it up to date.
+`src/scientistcloud/datasets/documents/document.py`; a test keeps it up to date.
 
 `status` in `visstoredatas` is the one source of truth. The portal, the API, a person in the Mongo
 shell and the service all write it, at any moment, and the last one wins.

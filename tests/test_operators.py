@@ -237,7 +237,7 @@ def test_a_missing_mongo_url_is_named() -> None:
 
 def test_the_title_tells_how_the_service_was_started() -> None:
     code = (
-        "from scientistcloud.service.title import show_as\n"
+        "from scientistcloud.service.processes.title import show_as\n"
         "print(show_as(arguments=['/a/scientistcloud/__main__.py', 'worker', 'my file.json']))\n"
         "print(open('/proc/self/cmdline').read().rstrip(chr(0)))"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scientistcloud.cli.staging import StagedFile, find_files, stage_files
+from scientistcloud.cli.files.staging import StagedFile, find_files, stage_files
 from scientistcloud.errors import InvalidOptions, SpecialFile, Stopped, UnsafeLink
 
 

@@ -6,7 +6,7 @@ import re
 import runpy
 from pathlib import Path
 
-from scientistcloud.datasets.document import TRANSITIONS, DatasetStatus
+from scientistcloud.datasets.documents.document import TRANSITIONS, DatasetStatus
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import typer
 
-from scientistcloud.cli import console, progress
-from scientistcloud.cli.arguments import parse_parameters
+from scientistcloud.cli.files.phantom import make_phantom
 from scientistcloud.cli.main import COMMANDS
-from scientistcloud.cli.phantom import make_phantom
-from scientistcloud.cli.progress import ProgressDisplay
+from scientistcloud.cli.terminal import console, progress
+from scientistcloud.cli.terminal.arguments import parse_parameters
+from scientistcloud.cli.terminal.progress import ProgressDisplay
 from scientistcloud.errors import (
     BadSettings,
     ConversionError,

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scientistcloud.conversion import bricks, field_plan, plan
-from scientistcloud.conversion.copy import copy_dataset
+from scientistcloud.conversion.copying.copy import copy_dataset
 from scientistcloud.conversion.options import ConversionOptions
-from scientistcloud.conversion.plan import ConversionPlan, plan_conversion
+from scientistcloud.conversion.planning import bricks, field_plan, plan
+from scientistcloud.conversion.planning.plan import ConversionPlan, plan_conversion
 from scientistcloud.grid import Box, Shape
-from scientistcloud.idx import layout
+from scientistcloud.idx.files import layout
 from scientistcloud.idx.writer import IdxWriter, Written
 from scientistcloud.readers.base import Concurrency, DatasetSpec, FieldSpec, SourceSpec
 

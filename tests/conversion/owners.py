@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scientistcloud.conversion import journal
 from scientistcloud.conversion.options import ConversionOptions
-from scientistcloud.conversion.publish import Publication, open_staging
+from scientistcloud.conversion.publishing.publish import Publication, open_staging
+from scientistcloud.conversion.resuming import journal
 
 UUID = "a-dataset"
 OPTIONS = ConversionOptions(96_000_000, 1, checkpoint_seconds=0.0)

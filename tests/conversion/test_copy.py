@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scientistcloud.conversion import plan
-from scientistcloud.conversion.copy import copy_dataset
+from scientistcloud.conversion.copying.copy import copy_dataset
+from scientistcloud.conversion.planning import plan
 from scientistcloud.errors import CorruptSource, ResourceLimit, Stopped
 from scientistcloud.grid import Box, Shape
 from scientistcloud.idx.writer import IdxWriter

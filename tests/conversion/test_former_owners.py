@@ -11,7 +11,7 @@ import OpenVisus as ov  # noqa: N813  its own convention
 import pytest
 
 from scientistcloud.conversion.options import Progress
-from scientistcloud.conversion.publish import Publication, StagingLost, close_staging
+from scientistcloud.conversion.publishing.publish import Publication, StagingLost, close_staging
 from scientistcloud.conversion.run import convert
 from scientistcloud.errors import Stopped
 from tests.conversion.owners import OPTIONS, UUID, opened

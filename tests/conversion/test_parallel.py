@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scientistcloud.conversion import bricks
+from scientistcloud.conversion.copying.parallel import Job, Task, copy_in_processes, partition
 from scientistcloud.conversion.options import ConversionOptions
-from scientistcloud.conversion.parallel import Job, Task, copy_in_processes, partition
-from scientistcloud.conversion.plan import DatasetPlan, plan_conversion
+from scientistcloud.conversion.planning import bricks
+from scientistcloud.conversion.planning.plan import DatasetPlan, plan_conversion
 from scientistcloud.errors import CorruptSource, Stopped
 from scientistcloud.grid import Box
-from scientistcloud.idx import layout
-from scientistcloud.idx.blocks import BlockLayout
-from scientistcloud.idx.header import load_header
+from scientistcloud.idx.files import layout
+from scientistcloud.idx.geometry.blocks import BlockLayout
+from scientistcloud.idx.headers.header import load_header
 from scientistcloud.readers.base import Selection, Source
-from scientistcloud.readers.numpy import READER
+from scientistcloud.readers.volumes.numpy import READER
 from tests.conversion.arrays import noise, open_visus, read_visus, same_bits
 
 MB = 1 << 20

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scientistcloud.conversion.bricks import MAX_AMPLIFICATION, amplification, pieces
-from scientistcloud.conversion.names import idx_name, unique_names
 from scientistcloud.conversion.options import ConversionOptions
-from scientistcloud.conversion.plan import ConversionPlan, DatasetPlan, plan_conversion
+from scientistcloud.conversion.planning.bricks import MAX_AMPLIFICATION, amplification, pieces
+from scientistcloud.conversion.planning.names import idx_name, unique_names
+from scientistcloud.conversion.planning.plan import ConversionPlan, DatasetPlan, plan_conversion
 from scientistcloud.errors import ResourceLimit
 from scientistcloud.grid import Box, Shape
 from scientistcloud.readers.base import Axis, DatasetSpec, FieldSpec, SourceSpec

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scientistcloud.conversion.generations import published_generation, sweep, withdraw
-from scientistcloud.conversion.leftovers import close_abandoned, finish_revoked
-from scientistcloud.conversion.publish import (
+from scientistcloud.conversion.publishing.generations import published_generation, sweep, withdraw
+from scientistcloud.conversion.publishing.leftovers import close_abandoned, finish_revoked
+from scientistcloud.conversion.publishing.publish import (
     Publication,
     StagingLost,
     close_staging,

@@ -24,18 +24,24 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scientistcloud.conversion import journal, plan, takeover
-from scientistcloud.conversion.checkpoint import Checkpoint
-from scientistcloud.conversion.copy import copy_dataset
-from scientistcloud.conversion.leftovers import drop_partial, finish_revoked
+from scientistcloud.conversion.copying.copy import copy_dataset
 from scientistcloud.conversion.options import Codec, ConversionOptions, Progress
-from scientistcloud.conversion.publish import Publication, close_staging, open_staging, publish_log
+from scientistcloud.conversion.planning import plan
+from scientistcloud.conversion.publishing.leftovers import drop_partial, finish_revoked
+from scientistcloud.conversion.publishing.publish import (
+    Publication,
+    close_staging,
+    open_staging,
+    publish_log,
+)
+from scientistcloud.conversion.resuming import journal, takeover
+from scientistcloud.conversion.resuming.checkpoint import Checkpoint
 from scientistcloud.conversion.run import convert
 from scientistcloud.errors import OutOfSpace, ResourceLimit, Stopped
 from scientistcloud.grid import Box
-from scientistcloud.idx.block_store import FileState
 from scientistcloud.idx.check import verify_path
-from scientistcloud.idx.manifest import MANIFEST_NAME
+from scientistcloud.idx.files.block_store import FileState
+from scientistcloud.idx.files.manifest import MANIFEST_NAME
 from scientistcloud.idx.writer import IdxWriter
 from tests.conversion.arrays import ArraySource, noise, open_visus, read_visus, same_bits, shrink
 from tests.conversion.owners import UUID, opened, publication

@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from scientistcloud.conversion.options import ConversionOptions, Progress
-from scientistcloud.conversion.publish import Publication, close_staging, open_staging
+from scientistcloud.conversion.publishing.publish import Publication, close_staging, open_staging
 from scientistcloud.conversion.result import ConversionResult
 from scientistcloud.conversion.run import Request, convert
 from scientistcloud.errors import (

@@ -10,13 +10,13 @@ import numpy as np
 import OpenVisus as ov  # noqa: N813  its own convention
 import pytest
 
-from scientistcloud.conversion.checkpoint import Checkpoint, CopyState, DatasetState
 from scientistcloud.conversion.options import Progress
-from scientistcloud.conversion.publish import Publication, close_staging
+from scientistcloud.conversion.publishing.publish import Publication, close_staging
+from scientistcloud.conversion.resuming.checkpoint import Checkpoint, CopyState, DatasetState
+from scientistcloud.conversion.resuming.takeover import kept_bytes, spill_name, take_over
 from scientistcloud.conversion.run import convert
-from scientistcloud.conversion.takeover import kept_bytes, spill_name, take_over
 from scientistcloud.errors import Stopped
-from scientistcloud.idx.manifest import MANIFEST_NAME
+from scientistcloud.idx.files.manifest import MANIFEST_NAME
 from scientistcloud.idx.writer import WriterState
 from tests.conversion.owners import OPTIONS, opened
 

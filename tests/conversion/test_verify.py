@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scientistcloud.conversion.copy import copy_dataset
+from scientistcloud.conversion.copying.copy import copy_dataset
 from scientistcloud.conversion.options import ConversionOptions
-from scientistcloud.conversion.plan import DatasetPlan, plan_conversion
+from scientistcloud.conversion.planning.plan import DatasetPlan, plan_conversion
 from scientistcloud.conversion.probes import SHARE, SMALL_BYTES, all_probes, sample_probes
 from scientistcloud.conversion.verify import verify_dataset
 from scientistcloud.errors import Stopped, VerificationFailed
 from scientistcloud.grid import Box
-from scientistcloud.idx.bitmask import Bitmask
-from scientistcloud.idx.blocks import BlockLayout
+from scientistcloud.idx.geometry.bitmask import Bitmask
+from scientistcloud.idx.geometry.blocks import BlockLayout
 from scientistcloud.idx.reader import IdxReader
 from scientistcloud.idx.writer import IdxWriter
 from scientistcloud.readers.base import (

@@ -12,13 +12,13 @@ import pytest
 
 from scientistcloud.database import mongod
 from scientistcloud.database.connection import connect
-from scientistcloud.datasets.collection import GuardedCollection
-from scientistcloud.datasets.document import PortalSummary
+from scientistcloud.datasets.documents.collection import GuardedCollection
+from scientistcloud.datasets.documents.document import PortalSummary
 from scientistcloud.datasets.indexes import INDEXES
 from scientistcloud.datasets.services import ServiceRegistry
-from scientistcloud.datasets.status_watch import StatusChange, StatusWatch
 from scientistcloud.datasets.store import DatasetStore
-from scientistcloud.datasets.watch import watch_queue
+from scientistcloud.datasets.watching.changes import watch_queue
+from scientistcloud.datasets.watching.statuses import StatusChange, StatusWatch
 from scientistcloud.errors import DatabaseUnavailable
 
 

@@ -13,7 +13,7 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
-from scientistcloud.datasets.document import PortalSummary
+from scientistcloud.datasets.documents.document import PortalSummary
 from scientistcloud.datasets.store import DatasetStore
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from scientistcloud.datasets.document import Claim, DatasetStatus, PortalSummary
+from scientistcloud.datasets.documents.document import Claim, DatasetStatus, PortalSummary
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import (
     AttemptCrashed,

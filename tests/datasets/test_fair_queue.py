@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pymongo.database import Database
 
 from scientistcloud.database.connection import connect
-from scientistcloud.datasets.document import Claim, PortalSummary
-from scientistcloud.datasets.fairness import Crowd, Head, Memory, ahead, next_turns
+from scientistcloud.datasets.documents.document import Claim, PortalSummary
+from scientistcloud.datasets.queue.fairness import Crowd, Head, Memory, ahead, next_turns
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import OutOfSpace
 

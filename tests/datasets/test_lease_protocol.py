@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 from pymongo.database import Database
 
-from scientistcloud.datasets.document import Claim, PortalSummary
+from scientistcloud.datasets.documents.document import Claim, PortalSummary
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import AttemptCrashed, CorruptSource, OutOfSpace
 

@@ -10,9 +10,9 @@ from bson import Decimal128, Int64, MaxKey, MinKey
 from bson.datetime_ms import DatetimeMS
 from pymongo.database import Database
 
-from scientistcloud.datasets.collection import GuardedCollection
-from scientistcloud.datasets.document import PortalSummary
-from scientistcloud.datasets.overview import describe, list_datasets
+from scientistcloud.datasets.documents.collection import GuardedCollection
+from scientistcloud.datasets.documents.document import PortalSummary
+from scientistcloud.datasets.reports.overview import describe, list_datasets
 from scientistcloud.datasets.store import DatasetStore
 
 FAR = DatetimeMS(10**15)

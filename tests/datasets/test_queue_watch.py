@@ -15,9 +15,9 @@ from pymongo.database import Database
 
 from scientistcloud.database.connection import connect
 from scientistcloud.database.embedded import EmbeddedMongo
-from scientistcloud.datasets.document import PortalSummary
+from scientistcloud.datasets.documents.document import PortalSummary
 from scientistcloud.datasets.store import DatasetStore
-from scientistcloud.datasets.watch import watch_queue
+from scientistcloud.datasets.watching.changes import watch_queue
 from scientistcloud.errors import CorruptSource, DatabaseUnavailable
 
 from .test_rescue_outages import kill_mongod

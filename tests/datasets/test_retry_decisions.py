@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scientistcloud.datasets.retry import Fail, RetryAt, decide
+from scientistcloud.datasets.documents.retry import Fail, RetryAt, decide
 from scientistcloud.errors import (
     BadSettings,
     ConversionError,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from scientistcloud.datasets.share import LONGEST_SHARE_BYTES, NOBODY, SHARE, share_of
+from scientistcloud.datasets.documents.share import LONGEST_SHARE_BYTES, NOBODY, SHARE, share_of
 
 LONGEST = "ä" * (LONGEST_SHARE_BYTES // 2)
 VALUES: list[Any] = [None, "", "ann", "$user", LONGEST, LONGEST + "x", 7, ["ann"], {}, b"ann"]

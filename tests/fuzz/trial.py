@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from scientistcloud.conversion.options import ConversionOptions
-from scientistcloud.conversion.publish import Publication, close_staging, open_staging
+from scientistcloud.conversion.publishing.publish import Publication, close_staging, open_staging
 from scientistcloud.conversion.run import convert
 from scientistcloud.errors import ConversionError, Stopped, TransientError
 from scientistcloud.grid import Box

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scientistcloud.grid import next_power_of_two
-from scientistcloud.idx.bitmask import Bitmask
+from scientistcloud.idx.geometry.bitmask import Bitmask
 
 SHAPES = st.lists(st.integers(1, 5000), min_size=1, max_size=3).map(tuple)
 

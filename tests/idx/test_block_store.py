@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scientistcloud.idx.block_store import MAX_OPEN_FILES, BlockFiles, FileState
-from scientistcloud.idx.layout import IdxLayout, plan_layout
+from scientistcloud.idx.files.block_store import MAX_OPEN_FILES, BlockFiles, FileState
+from scientistcloud.idx.files.layout import IdxLayout, plan_layout
 
 TIMESTEPS = MAX_OPEN_FILES + 6
 PAYLOAD = b"stored"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scientistcloud.idx.bitmask import Bitmask
-from scientistcloud.idx.blocks import BlockLayout
+from scientistcloud.idx.geometry.bitmask import Bitmask
+from scientistcloud.idx.geometry.blocks import BlockLayout
 
 SHAPES = st.lists(st.integers(1, 24), min_size=1, max_size=3).map(tuple)
 

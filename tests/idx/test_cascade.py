@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from scientistcloud.grid import Box
-from scientistcloud.idx.bitmask import Bitmask
-from scientistcloud.idx.blocks import BlockLayout
-from scientistcloud.idx.cascade import Cascade, plan_cascade
+from scientistcloud.idx.geometry.bitmask import Bitmask
+from scientistcloud.idx.geometry.blocks import BlockLayout
+from scientistcloud.idx.geometry.cascade import Cascade, plan_cascade
 
 SHAPES = st.lists(st.integers(1, 24), min_size=1, max_size=3).map(tuple)
 

@@ -14,8 +14,8 @@ import pytest
 from scientistcloud.errors import Stopped
 from scientistcloud.grid import Box
 from scientistcloud.idx.check import verify_path
-from scientistcloud.idx.damage import Damage
-from scientistcloud.idx.manifest import amend_manifest, sum_file
+from scientistcloud.idx.files.damage import Damage
+from scientistcloud.idx.files.manifest import amend_manifest, sum_file
 from scientistcloud.idx.reader import IdxReader
 from tests.idx.written import write_idx
 

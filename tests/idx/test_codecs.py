@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scientistcloud.idx.codecs import (
+from scientistcloud.idx.files.codecs import (
     CODECS,
     LZ4,
     RAW,

@@ -19,7 +19,7 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from scientistcloud.grid import Box
-from scientistcloud.idx.header import (
+from scientistcloud.idx.headers.header import (
     HZ_ORDER,
     ROW_MAJOR,
     IdxField,

@@ -12,7 +12,7 @@ import pytest
 from isal.isal_zlib import crc32
 
 from scientistcloud.errors import CorruptSource
-from scientistcloud.idx.manifest import (
+from scientistcloud.idx.files.manifest import (
     FileSum,
     Manifest,
     ManifestWriter,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scientistcloud.idx.layout import plan_layout
+from scientistcloud.idx.files.layout import plan_layout
 from scientistcloud.idx.ranges import finite_limits, limits_without
 from tests.idx.test_writer import write_all
 

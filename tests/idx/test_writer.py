@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from scientistcloud.errors import OutOfSpace, StorageUnavailable
 from scientistcloud.grid import Box
-from scientistcloud.idx import block_store, storage
-from scientistcloud.idx.blocks import BlockLayout
-from scientistcloud.idx.header import load_header
-from scientistcloud.idx.layout import IdxLayout, plan_layout
+from scientistcloud.idx.files import block_store, storage
+from scientistcloud.idx.files.layout import IdxLayout, plan_layout
+from scientistcloud.idx.geometry.blocks import BlockLayout
+from scientistcloud.idx.headers.header import load_header
 from scientistcloud.idx.ranges import finite_limits
 from scientistcloud.idx.writer import IdxWriter, Written
 from tests.conversion.arrays import noise, open_visus, read_visus, same_bits

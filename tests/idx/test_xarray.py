@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scientistcloud.idx.header import format_header, load_header
+from scientistcloud.idx.headers.header import format_header, load_header
 from scientistcloud.idx.reader import IdxReader
 from tests.idx.written import write_idx
 

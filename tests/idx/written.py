@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scientistcloud.idx.layout import plan_layout
+from scientistcloud.idx.files.layout import plan_layout
 from scientistcloud.idx.writer import IdxWriter
 
 

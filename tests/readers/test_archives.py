@@ -27,7 +27,7 @@ from scientistcloud.errors import (
     UnrecognizedFormat,
     UnsafeArchive,
 )
-from scientistcloud.readers.archives import UnpackLimits, match, unpack
+from scientistcloud.readers.archives.unpack import UnpackLimits, match, unpack
 from scientistcloud.readers.base import Match
 
 NOISE = np.random.default_rng(4).integers(0, 256, 600_000, "u1").tobytes()

@@ -19,8 +19,8 @@ from scientistcloud.errors import (
     UnsafeLink,
     UnsafeSource,
 )
-from scientistcloud.readers.files import FilePool
-from scientistcloud.readers.listing import natural_key, open_regular, read_head, scan
+from scientistcloud.readers.files.listing import natural_key, open_regular, read_head, scan
+from scientistcloud.readers.files.open_files import FilePool
 
 
 @pytest.fixture

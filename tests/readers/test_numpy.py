@@ -22,7 +22,7 @@ from scientistcloud.errors import (
 )
 from scientistcloud.grid import Box
 from scientistcloud.readers.base import Match, Selection, Source
-from scientistcloud.readers.numpy import READER
+from scientistcloud.readers.volumes.numpy import READER
 
 
 def save(folder: Path, *arrays: NDArray[Any]) -> list[Path]:

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from scientistcloud.errors import CorruptSource
 from scientistcloud.grid import Box
-from scientistcloud.readers.files import FilePool
-from scientistcloud.readers.raw_array import (
+from scientistcloud.readers.arrays.raw_array import (
     GAP_BYTES,
     SPAN_BYTES,
     RawArray,
     RawStack,
     Scale,
 )
+from scientistcloud.readers.files.open_files import FilePool
 
 BYTES = np.random.default_rng(18).integers(0, 256, 5 * SPAN_BYTES, "u1")
 

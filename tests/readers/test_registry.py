@@ -27,7 +27,7 @@ from scientistcloud.errors import (
 )
 from scientistcloud.readers import registry
 from scientistcloud.readers.base import Match, Selection, Sensor, Source
-from scientistcloud.readers.listing import scan
+from scientistcloud.readers.files.listing import scan
 from scientistcloud.readers.registry import READERS, detect, load_reader
 
 from .test_tiff import noise, write_stack

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scientistcloud.errors import AmbiguousFormat, ConversionError, InvalidOptions, MissingMember
-from scientistcloud.readers.listing import natural_key
-from scientistcloud.readers.mosaic import lay_out, parse_tile
-from scientistcloud.readers.numbered_names import find_gaps, stem
-from scientistcloud.readers.sequence import KINDS, arrange
+from scientistcloud.readers.files.listing import natural_key
+from scientistcloud.readers.files.numbered_names import find_gaps, stem
+from scientistcloud.readers.files.sequence import KINDS, arrange
+from scientistcloud.readers.planes.mosaic import lay_out, parse_tile
 
 
 def shape(names: list[str], wanted: object = None) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from scientistcloud.conversion.inspect import open_source
 from scientistcloud.errors import CorruptSource, MissingMember, UnlikeSlices
 from scientistcloud.grid import Box
 from scientistcloud.readers.base import Source
-from scientistcloud.readers.ome import parse_ome
+from scientistcloud.readers.tiff.ome_xml import parse_ome
 
 from .contract import Case, SourceContract, read_box
 from .test_tiff import noise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scientistcloud.service.children import WarmProcess
+from scientistcloud.service.processes.children import WarmProcess
 from tests.security.victim import Victim
 
 

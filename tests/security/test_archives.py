@@ -23,7 +23,7 @@ import py7zr
 import pytest
 
 from scientistcloud.errors import ConversionError, CorruptSource, OutOfSpace, UnsafeArchive
-from scientistcloud.readers.archives import UnpackLimits, unpack
+from scientistcloud.readers.archives.unpack import UnpackLimits, unpack
 
 SMALL = UnpackLimits(total_bytes=50 << 20, members=100, ratio=200, ratio_floor_bytes=10 << 20)
 
@@ -282,7 +282,7 @@ BOUNDED = """
 import resource, sys
 from pathlib import Path
 from scientistcloud.errors import ConversionError
-from scientistcloud.readers.archives import UnpackLimits, unpack
+from scientistcloud.readers.archives.unpack import UnpackLimits, unpack
 import py7zr
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scientistcloud.database.connection import redact
-from scientistcloud.service.environment import without_secrets
+from scientistcloud.service.processes.environment import without_secrets
 from tests.site import CONVERTING, DONE, Site, free_port, processes_of, until
 
 PASSWORD = "hunter2%24ecret"

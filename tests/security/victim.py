@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scientistcloud.service.children import WarmProcess
-from scientistcloud.service.limits import Limits, LimitsWatch
+from scientistcloud.service.confinement.limits import Limits, LimitsWatch
+from scientistcloud.service.processes.children import WarmProcess
 
 WAIT_SECONDS = 60.0
 MIB = 1 << 20

@@ -8,7 +8,7 @@ import sys
 _CODE = """
 import threading
 from pathlib import Path
-from scientistcloud.service import allocator
+from scientistcloud.service.processes import allocator
 
 KEEP = {keep}
 assert not KEEP or allocator.keep_little()

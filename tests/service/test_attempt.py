@@ -16,9 +16,9 @@ import tifffile
 
 from scientistcloud.grid import Box
 from scientistcloud.idx.reader import IdxReader
-from scientistcloud.service.attempt import shortened
-from scientistcloud.service.channel import Message
-from scientistcloud.service.children import Child, WarmProcess
+from scientistcloud.service.processes.attempt import shortened
+from scientistcloud.service.processes.channel import Message
+from scientistcloud.service.processes.children import Child, WarmProcess
 
 MESSAGE_BYTES = 128 << 10
 WAIT_SECONDS = 90.0

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 import pytest
 from prometheus_client import CollectorRegistry
 
-from scientistcloud.service.endpoint import MOST_CLIENTS, Endpoint
-from scientistcloud.service.status import ServiceStatus
+from scientistcloud.service.monitoring.endpoint import MOST_CLIENTS, Endpoint
+from scientistcloud.service.monitoring.status import ServiceStatus
 from tests.site import free_port, until
 
 CLIENTS = 3 * MOST_CLIENTS

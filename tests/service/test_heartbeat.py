@@ -11,11 +11,11 @@ import pytest
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from scientistcloud.datasets.document import Claim
+from scientistcloud.datasets.documents.document import Claim
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import DatabaseUnavailable
 from scientistcloud.service.heartbeat import Heartbeat
-from scientistcloud.service.monitor import Monitor
+from scientistcloud.service.monitoring.monitor import Monitor
 from scientistcloud.settings import load_settings
 from tests.site import free_port
 

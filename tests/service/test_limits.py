@@ -26,12 +26,12 @@ from scientistcloud.errors import (
     OutOfMemory,
     ResourceLimit,
 )
-from scientistcloud.service.limits import Limits, cause_of_end, exceeded, outgrown
+from scientistcloud.service.confinement.limits import Limits, cause_of_end, exceeded, outgrown
 from tests.site import DONE, FAILED, Site, until
 
 LIMITED = """
 import sys
-from scientistcloud.service.limits import Limits
+from scientistcloud.service.confinement.limits import Limits
 limits = Limits(memory_bytes=64 << 20, cpu_seconds={cpu_seconds}, open_files=50)
 limits.impose()
 """

@@ -13,14 +13,14 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from scientistcloud.datasets.gauges import QueueGauges
+from scientistcloud.datasets.reports.gauges import QueueGauges
 from scientistcloud.service.attempt_record import AttemptRecord
-from scientistcloud.service.endpoint import Endpoint
-from scientistcloud.service.metrics import ServiceMetrics
+from scientistcloud.service.monitoring.endpoint import Endpoint
+from scientistcloud.service.monitoring.liveness import Pulse
+from scientistcloud.service.monitoring.metrics import ServiceMetrics
+from scientistcloud.service.monitoring.status import ServiceStatus
+from scientistcloud.service.monitoring.storage import StorageState, StorageWatch
 from scientistcloud.service.outcome import LOST, Ending
-from scientistcloud.service.pulse import Pulse
-from scientistcloud.service.status import ServiceStatus
-from scientistcloud.service.storage import StorageState, StorageWatch
 from tests.site import free_port, until
 
 WELL = ServiceStatus(database_up=True, warm=True, storage_seen=True)

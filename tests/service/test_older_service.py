@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from scientistcloud.datasets.collection import GuardedCollection
-from scientistcloud.datasets.report import contested
+from scientistcloud.datasets.documents.collection import GuardedCollection
+from scientistcloud.datasets.reports.operators import contested
 from tests.site import CONVERTING, DONE, QUEUED, Site, until
 
 ITS_BYTES = b"(version)\n6\n written by the older service\n"

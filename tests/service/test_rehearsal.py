@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scientistcloud.service.attempt import rehearse
+from scientistcloud.service.processes.attempt import rehearse
 
 
 def test_a_rehearsal_removes_what_killed_ones_left(

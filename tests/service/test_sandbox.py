@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from scientistcloud.service import seccomp
+from scientistcloud.service.confinement import seccomp
 
 CONFINED = """
 import ctypes, sys
 from pathlib import Path
 ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
-from scientistcloud.service.sandbox import confine
+from scientistcloud.service.confinement.sandbox import confine
 if not confine([Path(sys.argv[1])], [Path(sys.argv[2])]):
     sys.exit(77)
 """
@@ -84,7 +84,7 @@ def test_nobody_can_be_connected_to(tmp_path: Path) -> None:
 
 
 REFUSED = """
-from scientistcloud.service.seccomp import refuse_calls
+from scientistcloud.service.confinement.seccomp import refuse_calls
 if not refuse_calls():
     sys.exit(77)
 """
@@ -155,7 +155,7 @@ def test_confining_costs_less_than_a_millisecond(tmp_path: Path) -> None:
     )
     (tmp_path / "upload").mkdir()
     start = CONFINED.partition("if not")[0] + REFUSED.partition("if not")[0]
-    start += "from scientistcloud.service.sandbox import prepare\n"
+    start += "from scientistcloud.service.confinement.sandbox import prepare\n"
     done = subprocess.run(
         [sys.executable, "-c", start + code, str(tmp_path / "upload"), str(tmp_path)],
         capture_output=True,

@@ -9,16 +9,16 @@ from typing import Any
 import pymongo
 import structlog
 
-from scientistcloud.datasets.document import Claim
+from scientistcloud.datasets.documents.document import Claim
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.service.admission import Admission
 from scientistcloud.service.attempt_record import AttemptRecord
-from scientistcloud.service.children import WarmProcess
+from scientistcloud.service.context import Surroundings
 from scientistcloud.service.heartbeat import Heartbeat
-from scientistcloud.service.monitor import Monitor
+from scientistcloud.service.monitoring.monitor import Monitor
 from scientistcloud.service.outcome import Outcome
+from scientistcloud.service.processes.children import WarmProcess
 from scientistcloud.service.settle import settle
-from scientistcloud.service.surroundings import Surroundings
 from scientistcloud.settings import load_settings
 from tests.site import free_port
 

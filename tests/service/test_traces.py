@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
-from scientistcloud.service.traces import ENDPOINTS, Traces, open_traces
+from scientistcloud.service.monitoring.traces import ENDPOINTS, Traces, open_traces
 from tests.site import Site
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
@@ -110,7 +110,7 @@ def test_a_collector_that_is_away_keeps_no_service_from_ending(site: Site) -> No
 
 def test_without_an_endpoint_nothing_is_imported() -> None:
     code = (
-        "import sys; from scientistcloud.service.traces import open_traces; "
+        "import sys; from scientistcloud.service.monitoring.traces import open_traces; "
         "open_traces('x').close(); "
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )

@@ -15,7 +15,7 @@ from scientistcloud import __version__
 from scientistcloud.api import health, statuses
 from scientistcloud.api.link import DatabaseLink
 from scientistcloud.api.metrics import ApiMetrics, MeasuredApp, answer_metrics
-from scientistcloud.datasets.status_watch import StatusChange, StatusWatch
+from scientistcloud.datasets.watching.statuses import StatusChange, StatusWatch
 from scientistcloud.errors import DatabaseUnavailable, printable
 from scientistcloud.settings import Settings
 

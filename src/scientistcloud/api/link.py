@@ -10,7 +10,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from scientistcloud.database.connection import connect
-from scientistcloud.datasets.collection import GuardedCollection
+from scientistcloud.datasets.documents.collection import GuardedCollection
 from scientistcloud.errors import BadSettings, DatabaseUnavailable
 from scientistcloud.settings import Settings
 

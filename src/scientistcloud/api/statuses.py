@@ -9,9 +9,9 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel
 
 from scientistcloud.api.link import DatabaseLink
-from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.documents.document import DatasetStatus
 from scientistcloud.datasets.lookup import find_status, list_statuses
-from scientistcloud.datasets.overview import place_and_start
+from scientistcloud.datasets.reports.overview import place_and_start
 
 router = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
 

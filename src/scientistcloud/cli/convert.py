@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from scientistcloud.cli.arguments import (
+from scientistcloud.cli.files.destination import destination
+from scientistcloud.cli.terminal.arguments import (
     JsonOption,
     MemoryOption,
     ParamOption,
@@ -19,7 +20,7 @@ from scientistcloud.cli.arguments import (
     parse_parameters,
     threads_or_default,
 )
-from scientistcloud.cli.console import (
+from scientistcloud.cli.terminal.console import (
     clock_text,
     duration_text,
     print_json,
@@ -28,13 +29,12 @@ from scientistcloud.cli.console import (
     told_errors,
     warn,
 )
-from scientistcloud.cli.destination import destination
-from scientistcloud.cli.interrupt import Interrupt
-from scientistcloud.cli.progress import ProgressDisplay
-from scientistcloud.conversion.generations import METADATA
+from scientistcloud.cli.terminal.interrupt import Interrupt
+from scientistcloud.cli.terminal.progress import ProgressDisplay
 from scientistcloud.conversion.options import Codec, ConversionOptions, LayoutName, VerifyMode
 from scientistcloud.conversion.options import Progress as ConversionProgress
-from scientistcloud.conversion.publish import StagingLost, publish_log
+from scientistcloud.conversion.publishing.generations import METADATA
+from scientistcloud.conversion.publishing.publish import StagingLost, publish_log
 from scientistcloud.errors import StorageUnavailable
 
 app = command_app()

@@ -13,16 +13,16 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from scientistcloud.cli.arguments import JsonOption, command_app
-from scientistcloud.cli.console import print_json, say, size_text, told_errors
-from scientistcloud.cli.interrupt import Interrupt
-from scientistcloud.cli.phantom import make_phantom, write_stack
-from scientistcloud.cli.place import Place, home_words, place_at, settings_of
-from scientistcloud.cli.preview import write_preview
-from scientistcloud.cli.serving import serving
+from scientistcloud.cli.files.phantom import make_phantom, write_stack
+from scientistcloud.cli.home.place import Place, home_words, place_at, settings_of
+from scientistcloud.cli.home.serving import serving
+from scientistcloud.cli.terminal.arguments import JsonOption, command_app
+from scientistcloud.cli.terminal.console import print_json, say, size_text, told_errors
+from scientistcloud.cli.terminal.interrupt import Interrupt
+from scientistcloud.cli.terminal.preview import write_preview
 from scientistcloud.database.embedded import default_home
-from scientistcloud.datasets.document import DatasetStatus
-from scientistcloud.datasets.overview import describe
+from scientistcloud.datasets.documents.document import DatasetStatus
+from scientistcloud.datasets.reports.overview import describe
 from scientistcloud.datasets.services import alive_services
 from scientistcloud.datasets.upload import Upload
 from scientistcloud.errors import (
@@ -34,7 +34,7 @@ from scientistcloud.errors import (
 )
 from scientistcloud.idx.reader import IdxReader
 from scientistcloud.logs import set_up_logging
-from scientistcloud.service.title import show_as
+from scientistcloud.service.processes.title import show_as
 
 app = command_app()
 

@@ -8,11 +8,16 @@ from typing import Any
 
 import typer
 
-from scientistcloud.cli.arguments import HomeOption, JsonOption, SettingsOption, command_app
-from scientistcloud.cli.console import FAILED, print_json, say, size_text, told_errors
-from scientistcloud.cli.diagnosis import Finding, Level, attempt, examine
-from scientistcloud.cli.folders import check_folders
-from scientistcloud.cli.place import in_home, opened, own_home
+from scientistcloud.cli.home.diagnosis import Finding, Level, attempt, examine
+from scientistcloud.cli.home.folders import check_folders
+from scientistcloud.cli.home.place import in_home, opened, own_home
+from scientistcloud.cli.terminal.arguments import (
+    HomeOption,
+    JsonOption,
+    SettingsOption,
+    command_app,
+)
+from scientistcloud.cli.terminal.console import FAILED, print_json, say, size_text, told_errors
 from scientistcloud.database.connection import redact
 from scientistcloud.errors import BadSettings
 from scientistcloud.settings import VARIABLES, SettingInForce, Settings, load_settings

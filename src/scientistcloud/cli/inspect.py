@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from scientistcloud import host
-from scientistcloud.cli.arguments import (
+from scientistcloud.cli.terminal.arguments import (
     JsonOption,
     MemoryOption,
     ParamOption,
@@ -21,7 +21,13 @@ from scientistcloud.cli.arguments import (
     parse_parameters,
     threads_or_default,
 )
-from scientistcloud.cli.console import duration_text, print_json, say, size_text, told_errors
+from scientistcloud.cli.terminal.console import (
+    duration_text,
+    print_json,
+    say,
+    size_text,
+    told_errors,
+)
 from scientistcloud.conversion.options import ConversionOptions
 from scientistcloud.errors import SourceNotFound
 

@@ -6,10 +6,15 @@ from typing import Annotated
 
 import typer
 
-from scientistcloud.cli.arguments import HomeOption, JsonOption, SettingsOption, command_app
-from scientistcloud.cli.console import FAILED, print_json, say, told_errors, warn
-from scientistcloud.cli.place import opened
-from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.cli.home.place import opened
+from scientistcloud.cli.terminal.arguments import (
+    HomeOption,
+    JsonOption,
+    SettingsOption,
+    command_app,
+)
+from scientistcloud.cli.terminal.console import FAILED, print_json, say, told_errors, warn
+from scientistcloud.datasets.documents.document import DatasetStatus
 from scientistcloud.datasets.services import alive_services
 
 app = command_app()

@@ -10,8 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from scientistcloud.cli.arguments import HomeOption, JsonOption, SettingsOption, command_app
-from scientistcloud.cli.console import (
+from scientistcloud.cli.home.place import Place, opened
+from scientistcloud.cli.terminal.arguments import (
+    HomeOption,
+    JsonOption,
+    SettingsOption,
+    command_app,
+)
+from scientistcloud.cli.terminal.console import (
     duration_text,
     print_json,
     print_json_line,
@@ -20,10 +26,9 @@ from scientistcloud.cli.console import (
     size_text,
     told_errors,
 )
-from scientistcloud.cli.interrupt import Interrupt
-from scientistcloud.cli.place import Place, opened
-from scientistcloud.datasets.outlook import read_scene
-from scientistcloud.datasets.overview import describe, list_datasets, result_of
+from scientistcloud.cli.terminal.interrupt import Interrupt
+from scientistcloud.datasets.queue.forecast import read_scene
+from scientistcloud.datasets.reports.overview import describe, list_datasets, result_of
 from scientistcloud.datasets.services import alive_services
 from scientistcloud.errors import DatabaseUnavailable, SourceNotFound
 

@@ -11,7 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from scientistcloud.cli.arguments import (
+from scientistcloud.cli.files.staging import StagedFile, find_files, stage_files
+from scientistcloud.cli.home.following import Ending, follow, tell_ending
+from scientistcloud.cli.home.place import Place, opened
+from scientistcloud.cli.terminal.arguments import (
     HomeOption,
     JsonOption,
     ParamOption,
@@ -20,13 +23,10 @@ from scientistcloud.cli.arguments import (
     command_app,
     parse_parameters,
 )
-from scientistcloud.cli.console import print_json, say, told_errors, warn
-from scientistcloud.cli.following import Ending, follow, tell_ending
-from scientistcloud.cli.interrupt import Interrupt
-from scientistcloud.cli.place import Place, opened
-from scientistcloud.cli.progress import ProgressDisplay
-from scientistcloud.cli.staging import StagedFile, find_files, stage_files
-from scientistcloud.datasets.document import DatasetStatus, identity_problem
+from scientistcloud.cli.terminal.console import print_json, say, told_errors, warn
+from scientistcloud.cli.terminal.interrupt import Interrupt
+from scientistcloud.cli.terminal.progress import ProgressDisplay
+from scientistcloud.datasets.documents.document import DatasetStatus, identity_problem
 from scientistcloud.datasets.upload import Upload
 from scientistcloud.errors import DuplicateUuid, OutOfSpace, SourceChanged, StorageUnavailable
 

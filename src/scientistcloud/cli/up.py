@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from scientistcloud.cli.arguments import HomeOption, SettingsOption, command_app
-from scientistcloud.cli.console import say, told_errors, warn
-from scientistcloud.cli.interrupt import Interrupt
-from scientistcloud.cli.place import home_words, settings_of
-from scientistcloud.cli.serving import API_PORT, serving, serving_api
+from scientistcloud.cli.home.place import home_words, settings_of
+from scientistcloud.cli.home.serving import API_PORT, serving, serving_api
+from scientistcloud.cli.terminal.arguments import HomeOption, SettingsOption, command_app
+from scientistcloud.cli.terminal.console import say, told_errors, warn
+from scientistcloud.cli.terminal.interrupt import Interrupt
 from scientistcloud.database.connection import redact
 from scientistcloud.logs import set_up_logging
-from scientistcloud.service.title import show_as
+from scientistcloud.service.processes.title import show_as
 from scientistcloud.settings import Settings
 
 app = command_app()

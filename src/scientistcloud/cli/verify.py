@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from scientistcloud.cli.arguments import JsonOption, command_app
-from scientistcloud.cli.console import FAILED, print_json, say, size_text, told_errors
-from scientistcloud.cli.interrupt import Interrupt
-from scientistcloud.cli.progress import ProgressDisplay
+from scientistcloud.cli.terminal.arguments import JsonOption, command_app
+from scientistcloud.cli.terminal.console import FAILED, print_json, say, size_text, told_errors
+from scientistcloud.cli.terminal.interrupt import Interrupt
+from scientistcloud.cli.terminal.progress import ProgressDisplay
 from scientistcloud.errors import SourceNotFound
 from scientistcloud.idx.check import verify_path
-from scientistcloud.idx.damage import Damage
+from scientistcloud.idx.files.damage import Damage
 
 app = command_app()
 

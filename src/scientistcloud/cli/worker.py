@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from scientistcloud.cli.arguments import command_app
-from scientistcloud.cli.console import told_errors
+from scientistcloud.cli.terminal.arguments import command_app
+from scientistcloud.cli.terminal.console import told_errors
 from scientistcloud.logs import set_up_logging
 from scientistcloud.service.background import run_service
-from scientistcloud.service.title import show_as
+from scientistcloud.service.processes.title import show_as
 from scientistcloud.settings import load_settings
 
 app = command_app()

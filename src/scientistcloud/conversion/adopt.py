@@ -6,11 +6,11 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from scientistcloud.conversion.generations import HEADER, METADATA, published_generation
-from scientistcloud.conversion.publish import Publication, write_durably
+from scientistcloud.conversion.publishing.generations import HEADER, METADATA, published_generation
+from scientistcloud.conversion.publishing.publish import Publication, write_durably
 from scientistcloud.conversion.result import ConversionResult
 from scientistcloud.idx.check import verify_path
-from scientistcloud.idx.storage import writing
+from scientistcloud.idx.files.storage import writing
 
 
 def adopt(publication: Publication, request_id: str, fingerprint: str) -> ConversionResult | None:

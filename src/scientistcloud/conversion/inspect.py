@@ -15,7 +15,7 @@ import psutil
 from numpy.typing import NDArray
 
 from scientistcloud.conversion.options import ConversionOptions
-from scientistcloud.conversion.plan import plan_conversion
+from scientistcloud.conversion.planning.plan import plan_conversion
 from scientistcloud.errors import ConversionError
 from scientistcloud.grid import Box
 from scientistcloud.readers.base import (
@@ -29,7 +29,7 @@ from scientistcloud.readers.base import (
     SourceSpec,
     parse_sensor,
 )
-from scientistcloud.readers.listing import Listing, scan
+from scientistcloud.readers.files.listing import Listing, scan
 from scientistcloud.readers.parameters import without_effect
 from scientistcloud.readers.registry import detect
 from scientistcloud.readers.unpacked import unpack_listing

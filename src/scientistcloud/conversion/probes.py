@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scientistcloud.grid import Box, Shape, ceil_div
-from scientistcloud.idx.blocks import BlockLayout
-from scientistcloud.idx.query import find_pieces, samples_inside
+from scientistcloud.idx.geometry.blocks import BlockLayout
+from scientistcloud.idx.geometry.query import find_pieces, samples_inside
 from scientistcloud.readers.base import DatasetSpec, FieldSpec
 
 SHARE = 0.06

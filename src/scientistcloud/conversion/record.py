@@ -24,7 +24,7 @@ import numpy as np
 from scientistcloud import __version__
 from scientistcloud.conversion.options import ConversionOptions
 from scientistcloud.errors import printable
-from scientistcloud.idx.storage import writing
+from scientistcloud.idx.files.storage import writing
 from scientistcloud.readers.base import Axis, DatasetSpec, SourceSpec
 
 SCHEMA = "scientistcloud/metadata/1"

@@ -10,7 +10,7 @@ from typing import Any
 
 from scientistcloud.conversion import record
 from scientistcloud.conversion.options import Progress
-from scientistcloud.idx.header import IdxHeader
+from scientistcloud.idx.headers.header import IdxHeader
 from scientistcloud.readers.base import DatasetSpec
 
 

@@ -12,14 +12,12 @@ from typing import Any
 
 from scientistcloud.conversion import record
 from scientistcloud.conversion.adopt import adopt
-from scientistcloud.conversion.cause import raise_cause
-from scientistcloud.conversion.generations import LOG, METADATA
+from scientistcloud.conversion.build import Making, Place, is_arco, is_joined, place_of
 from scientistcloud.conversion.inspect import open_source
-from scientistcloud.conversion.journal import Journal, key_of
-from scientistcloud.conversion.make import Making, Place, is_arco, is_joined, place_of
 from scientistcloud.conversion.options import ConversionOptions, Hooks, Progress
-from scientistcloud.conversion.plan import ConversionPlan, DatasetPlan, plan_conversion
-from scientistcloud.conversion.publish import (
+from scientistcloud.conversion.planning.plan import ConversionPlan, DatasetPlan, plan_conversion
+from scientistcloud.conversion.publishing.generations import LOG, METADATA
+from scientistcloud.conversion.publishing.publish import (
     Publication,
     commit,
     folder_bytes,
@@ -27,7 +25,9 @@ from scientistcloud.conversion.publish import (
 )
 from scientistcloud.conversion.record import ConversionLog, InputFile
 from scientistcloud.conversion.result import ConversionResult, Meter, Usage, describe_outputs
-from scientistcloud.conversion.takeover import kept_bytes
+from scientistcloud.conversion.resuming.journal import Journal, key_of
+from scientistcloud.conversion.resuming.takeover import kept_bytes
+from scientistcloud.conversion.root_cause import raise_cause
 from scientistcloud.conversion.verify import verify_dataset
 from scientistcloud.errors import (
     ConversionError,
@@ -36,12 +36,12 @@ from scientistcloud.errors import (
     Stopped,
     VerificationFailed,
 )
-from scientistcloud.idx.header import IdxHeader
-from scientistcloud.idx.manifest import MANIFEST_NAME, amend_manifest, sum_file
+from scientistcloud.idx.files.manifest import MANIFEST_NAME, amend_manifest, sum_file
+from scientistcloud.idx.files.storage import writing
+from scientistcloud.idx.headers.header import IdxHeader
 from scientistcloud.idx.reader import IdxReader
-from scientistcloud.idx.storage import writing
 from scientistcloud.readers.base import DatasetSpec, Source
-from scientistcloud.readers.listing import Listing, scan
+from scientistcloud.readers.files.listing import Listing, scan
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from scientistcloud.errors import CorruptSource, Stopped, UnsupportedLayout, Ver
 from scientistcloud.grid import Box
 from scientistcloud.idx.audit import BlockAudit
 from scientistcloud.idx.check import manifest_name
-from scientistcloud.idx.damage import describe_region
-from scientistcloud.idx.manifest import Manifest
+from scientistcloud.idx.files.damage import describe_region
+from scientistcloud.idx.files.manifest import Manifest
 from scientistcloud.idx.reader import IdxReader
 from scientistcloud.readers.base import DatasetSpec, Source
 

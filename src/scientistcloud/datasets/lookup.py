@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scientistcloud.datasets.collection import Document, GuardedCollection
+from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 
 STATUS_FIELDS = {
     "uuid": 1,

@@ -9,8 +9,8 @@ from typing import Any
 
 from pymongo.database import Database
 
-from scientistcloud.datasets import expression
-from scientistcloud.datasets.collection import Document, GuardedCollection
+from scientistcloud.datasets.documents import expression
+from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 
 COLLECTION = "sclib_services"
 FORGOTTEN_SECONDS = 600

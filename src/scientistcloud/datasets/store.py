@@ -9,15 +9,16 @@ from typing import Any
 from bson import ObjectId
 from pymongo.database import Database
 
-from scientistcloud.datasets import expression, report, transition
-from scientistcloud.datasets.claim_record import held
-from scientistcloud.datasets.collection import Document, GuardedCollection
-from scientistcloud.datasets.document import ACTIVE, Claim, DatasetStatus, PortalSummary
-from scientistcloud.datasets.gauges import QueueGauges, measure_queue
+from scientistcloud.datasets.documents import expression, transition
+from scientistcloud.datasets.documents.claim_record import held
+from scientistcloud.datasets.documents.collection import Document, GuardedCollection
+from scientistcloud.datasets.documents.document import ACTIVE, Claim, DatasetStatus, PortalSummary
+from scientistcloud.datasets.documents.lost_claim import look_after
+from scientistcloud.datasets.documents.rescue import Rescued, Rescuer
 from scientistcloud.datasets.indexes import ensure_indexes
-from scientistcloud.datasets.loss import look_after
-from scientistcloud.datasets.queue import Queue
-from scientistcloud.datasets.rescue import Rescued, Rescuer
+from scientistcloud.datasets.queue.claiming import Queue
+from scientistcloud.datasets.reports import operators as report
+from scientistcloud.datasets.reports.gauges import QueueGauges, measure_queue
 from scientistcloud.errors import ConversionError, DuplicateUuid
 
 UPLOADING = ("uploading", "upload queued", "unzipping")

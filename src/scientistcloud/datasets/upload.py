@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scientistcloud.datasets import transition
-from scientistcloud.datasets.collection import GuardedCollection
-from scientistcloud.datasets.document import DatasetStatus
+from scientistcloud.datasets.documents import transition
+from scientistcloud.datasets.documents.collection import GuardedCollection
+from scientistcloud.datasets.documents.document import DatasetStatus
 from scientistcloud.datasets.store import DatasetStore
 
 

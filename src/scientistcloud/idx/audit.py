@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from scientistcloud.errors import Stopped, StorageUnavailable
 from scientistcloud.grid import Box
-from scientistcloud.idx.blockfile import ENTRY_BYTES, HEAD_BYTES, table_bytes
-from scientistcloud.idx.damage import Damage, describe_region, hull
-from scientistcloud.idx.header import IdxHeader
-from scientistcloud.idx.manifest import FileSum, Manifest
+from scientistcloud.idx.files.blockfile import ENTRY_BYTES, HEAD_BYTES, table_bytes
+from scientistcloud.idx.files.damage import Damage, describe_region, hull
+from scientistcloud.idx.files.manifest import FileSum, Manifest
+from scientistcloud.idx.headers.header import IdxHeader
 from scientistcloud.idx.reader import IdxReader
 
 _PIECE_BYTES = 1 << 20

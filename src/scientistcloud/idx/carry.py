@@ -18,13 +18,18 @@ from pathlib import Path
 from scientistcloud.errors import CorruptSource, MissingMember, Stopped, StorageUnavailable
 from scientistcloud.idx.audit import FileSums, StoredBlock
 from scientistcloud.idx.check import blocks_folder
-from scientistcloud.idx.codecs import crc32
-from scientistcloud.idx.header import HEADER_LIMIT_BYTES, IdxHeader, format_header, parse_header
-from scientistcloud.idx.manifest import MANIFEST_NAME, FileSum, ManifestWriter
-from scientistcloud.idx.midx import is_midx, load_midx
+from scientistcloud.idx.files.codecs import crc32
+from scientistcloud.idx.files.manifest import MANIFEST_NAME, FileSum, ManifestWriter
+from scientistcloud.idx.files.storage import sync_folder, write_all, writing
+from scientistcloud.idx.headers.header import (
+    HEADER_LIMIT_BYTES,
+    IdxHeader,
+    format_header,
+    parse_header,
+)
+from scientistcloud.idx.headers.midx import is_midx, load_midx
+from scientistcloud.idx.headers.xml_text import is_xml
 from scientistcloud.idx.reader import IdxReader
-from scientistcloud.idx.storage import sync_folder, write_all, writing
-from scientistcloud.idx.xml_text import is_xml
 
 _COPY_BYTES = 8 << 20
 # The upload lies on another file system, or on one that cannot share bytes.

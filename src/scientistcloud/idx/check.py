@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 
 from scientistcloud.errors import ConversionError, CorruptSource, StorageUnavailable
 from scientistcloud.idx.audit import BlockAudit
-from scientistcloud.idx.damage import Damage
-from scientistcloud.idx.header import IdxHeader
-from scientistcloud.idx.manifest import MANIFEST_NAME, Manifest, sum_file
-from scientistcloud.idx.midx import is_midx, load_midx
+from scientistcloud.idx.files.damage import Damage
+from scientistcloud.idx.files.manifest import MANIFEST_NAME, Manifest, sum_file
+from scientistcloud.idx.headers.header import IdxHeader
+from scientistcloud.idx.headers.midx import is_midx, load_midx
 from scientistcloud.idx.reader import IdxReader
 
 HEADER_NAME = "visus.idx"

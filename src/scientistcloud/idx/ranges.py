@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scientistcloud.idx.field import IdxField
+from scientistcloud.idx.headers.field import IdxField
 
 Limits = tuple[tuple[float, ...], tuple[float, ...]]
 """Minima and maxima of the components; integers where the samples are."""

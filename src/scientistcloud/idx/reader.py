@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from scientistcloud.errors import CorruptSource, UnsupportedLayout
 from scientistcloud.grid import Box, Shape
-from scientistcloud.idx.bitmask import Bitmask, powers
-from scientistcloud.idx.blocks import BlockLayout
-from scientistcloud.idx.codecs import ROW_MAJOR, DamagedBlock, UnknownCodec, decode
-from scientistcloud.idx.damage import describe_box
-from scientistcloud.idx.header import IdxHeader, load_header
-from scientistcloud.idx.hzorder import to_row_major
-from scientistcloud.idx.midx import Midx, is_midx, load_midx
-from scientistcloud.idx.presence import require_files
-from scientistcloud.idx.query import Piece, Samples, find_pieces, samples_inside
-from scientistcloud.idx.stored import Payload, StoredBlocks
-from scientistcloud.idx.xml_text import is_xml
+from scientistcloud.idx.files.codecs import ROW_MAJOR, DamagedBlock, UnknownCodec, decode
+from scientistcloud.idx.files.damage import describe_box
+from scientistcloud.idx.files.missing_files import require_files
+from scientistcloud.idx.files.stored import Payload, StoredBlocks
+from scientistcloud.idx.geometry.bitmask import Bitmask, powers
+from scientistcloud.idx.geometry.blocks import BlockLayout
+from scientistcloud.idx.geometry.hzorder import to_row_major
+from scientistcloud.idx.geometry.query import Piece, Samples, find_pieces, samples_inside
+from scientistcloud.idx.headers.header import IdxHeader, load_header
+from scientistcloud.idx.headers.midx import Midx, is_midx, load_midx
+from scientistcloud.idx.headers.xml_text import is_xml
 
 __all__ = ["IdxReader", "Midx", "is_idx", "is_midx", "load_midx"]
 

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.grid import Shape
-from scientistcloud.idx.arco_files import ArcoFiles
-from scientistcloud.idx.block_store import BlockFiles, BlockStore, FileState
-from scientistcloud.idx.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, crc32
-from scientistcloud.idx.gather import gather
-from scientistcloud.idx.header import IdxHeader, format_header
-from scientistcloud.idx.layout import IdxLayout
-from scientistcloud.idx.manifest import MANIFEST_NAME, FileSum, ManifestWriter
+from scientistcloud.idx.files.arco_files import ArcoFiles
+from scientistcloud.idx.files.block_store import BlockFiles, BlockStore, FileState
+from scientistcloud.idx.files.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, crc32
+from scientistcloud.idx.files.layout import IdxLayout
+from scientistcloud.idx.files.manifest import MANIFEST_NAME, FileSum, ManifestWriter
+from scientistcloud.idx.files.storage import sync_folder, write_all, writing
+from scientistcloud.idx.geometry.gather import gather
+from scientistcloud.idx.headers.header import IdxHeader, format_header
 from scientistcloud.idx.ranges import Limits, Ranges, finite_limits, limits_without
-from scientistcloud.idx.storage import sync_folder, write_all, writing
 
 
 @dataclass(frozen=True, slots=True)

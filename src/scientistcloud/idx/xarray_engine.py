@@ -17,8 +17,8 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from scientistcloud.grid import Box, Shape
-from scientistcloud.idx.header import IdxHeader
-from scientistcloud.idx.query import samples_inside
+from scientistcloud.idx.geometry.query import samples_inside
+from scientistcloud.idx.headers.header import IdxHeader
 from scientistcloud.idx.reader import IdxReader
 
 _MAX_TIME_VALUES = 1_000_000

@@ -34,7 +34,7 @@ from scientistcloud.readers.base import (
     Source,
     SourceSpec,
 )
-from scientistcloud.readers.output_names import output_name
+from scientistcloud.readers.files.output_names import output_name
 
 _CHUNK_BITS = 21
 """Blocks of coarse levels are decoded again for every chunk: chunks of 2 ** 21 samples keep that

@@ -22,23 +22,23 @@ from scientistcloud.errors import (
     UnrecognizedFormat,
 )
 from scientistcloud.readers.base import Match, Reader, Sensor
-from scientistcloud.readers.listing import FileEntry, Listing
+from scientistcloud.readers.files.listing import FileEntry, Listing
 
 READERS: tuple[tuple[str, str], ...] = (
     ("idx", "scientistcloud.readers.idx"),
     ("dicom", "scientistcloud.readers.dicom"),
     ("tiff", "scientistcloud.readers.tiff"),
-    ("image", "scientistcloud.readers.image"),
+    ("image", "scientistcloud.readers.images"),
     ("zarr", "scientistcloud.readers.zarr"),
     ("netcdf", "scientistcloud.readers.netcdf"),
     ("hdf5", "scientistcloud.readers.hdf5"),
-    ("nifti", "scientistcloud.readers.nifti"),
-    ("nrrd", "scientistcloud.readers.nrrd"),
-    ("mrc", "scientistcloud.readers.mrc"),
-    ("metaimage", "scientistcloud.readers.metaimage"),
-    ("numpy", "scientistcloud.readers.numpy"),
-    ("npz", "scientistcloud.readers.npz"),
-    ("raw", "scientistcloud.readers.raw"),
+    ("nifti", "scientistcloud.readers.volumes.nifti"),
+    ("nrrd", "scientistcloud.readers.volumes.nrrd"),
+    ("mrc", "scientistcloud.readers.volumes.mrc"),
+    ("metaimage", "scientistcloud.readers.volumes.metaimage"),
+    ("numpy", "scientistcloud.readers.volumes.numpy"),
+    ("npz", "scientistcloud.readers.volumes.npz"),
+    ("raw", "scientistcloud.readers.volumes.raw"),
 )
 """Name and module of each format. The module offers a `Reader` as ``READER``.
 

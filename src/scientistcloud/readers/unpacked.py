@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scientistcloud.errors import AmbiguousFormat
-from scientistcloud.readers import archives
-from scientistcloud.readers.archives import UnpackLimits, unpack
+from scientistcloud.readers.archives import unpack as archives
+from scientistcloud.readers.archives.unpack import UnpackLimits, unpack
 from scientistcloud.readers.base import Match
-from scientistcloud.readers.listing import FileEntry, Listing, scan
+from scientistcloud.readers.files.listing import FileEntry, Listing, scan
 from scientistcloud.readers.registry import best_match, owned_folders
 
 

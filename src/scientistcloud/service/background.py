@@ -17,10 +17,10 @@ from pymongo.errors import PyMongoError
 
 from scientistcloud import __version__
 from scientistcloud.database.connection import connect
-from scientistcloud.datasets.document import Claim, DatasetStatus
+from scientistcloud.datasets.documents.document import Claim, DatasetStatus
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.datasets.store import DatasetStore
-from scientistcloud.datasets.watch import watch_queue
+from scientistcloud.datasets.watching.changes import watch_queue
 from scientistcloud.errors import (
     BadSettings,
     DatabaseUnavailable,
@@ -28,16 +28,16 @@ from scientistcloud.errors import (
     OutOfSpace,
     StorageUnavailable,
 )
-from scientistcloud.service import allocator
 from scientistcloud.service.admission import Admission
-from scientistcloud.service.children import WarmProcess, WarmProcessFailed
+from scientistcloud.service.context import Surroundings
 from scientistcloud.service.heartbeat import Heartbeat
 from scientistcloud.service.log_keys import log_keys
-from scientistcloud.service.monitor import Monitor
+from scientistcloud.service.monitoring.monitor import Monitor
+from scientistcloud.service.monitoring.storage import make_folder
+from scientistcloud.service.processes import allocator
+from scientistcloud.service.processes.children import WarmProcess, WarmProcessFailed
 from scientistcloud.service.rescuer import Rescuer
-from scientistcloud.service.storage import make_folder
 from scientistcloud.service.supervise import supervise
-from scientistcloud.service.surroundings import Surroundings
 from scientistcloud.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -13,11 +13,11 @@ from typing import Any
 import structlog
 
 from scientistcloud.conversion.options import Progress
-from scientistcloud.datasets.document import Claim
+from scientistcloud.datasets.documents.document import Claim
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import DatabaseUnavailable
 from scientistcloud.service.log_keys import log_keys
-from scientistcloud.service.monitor import Monitor
+from scientistcloud.service.monitoring.monitor import Monitor
 
 log = structlog.get_logger(__name__)
 

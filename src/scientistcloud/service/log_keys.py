@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scientistcloud.datasets.document import Claim
+from scientistcloud.datasets.documents.document import Claim
 
 _PREFIX = 8
 _LONGEST = 128

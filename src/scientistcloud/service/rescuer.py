@@ -8,13 +8,17 @@ import time
 
 import structlog
 
-from scientistcloud.conversion.generations import sweep
-from scientistcloud.conversion.leftovers import close_abandoned, drop_partial, finish_revoked
-from scientistcloud.conversion.staged import STAGING
+from scientistcloud.conversion.publishing.generations import sweep
+from scientistcloud.conversion.publishing.leftovers import (
+    close_abandoned,
+    drop_partial,
+    finish_revoked,
+)
+from scientistcloud.conversion.publishing.staged import STAGING
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.errors import DatabaseUnavailable
+from scientistcloud.service.context import Surroundings
 from scientistcloud.service.log_keys import log_keys
-from scientistcloud.service.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
 

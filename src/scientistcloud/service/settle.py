@@ -11,8 +11,8 @@ from typing import Any
 
 import structlog
 
-from scientistcloud.datasets.document import Claim, PortalSummary
-from scientistcloud.datasets.retry import Fail, RetryAt, decide
+from scientistcloud.datasets.documents.document import Claim, PortalSummary
+from scientistcloud.datasets.documents.retry import Fail, RetryAt, decide
 from scientistcloud.errors import (
     ConversionError,
     DatabaseUnavailable,
@@ -20,8 +20,8 @@ from scientistcloud.errors import (
     OutOfSpace,
 )
 from scientistcloud.service.attempt_record import AttemptRecord
+from scientistcloud.service.context import Surroundings
 from scientistcloud.service.outcome import LOST, Ending, Outcome
-from scientistcloud.service.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
 

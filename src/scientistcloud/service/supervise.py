@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from scientistcloud.conversion.generations import LOG, published_generation, withdraw
 from scientistcloud.conversion.options import Progress
-from scientistcloud.conversion.publish import Publication, close_staging, publish_log
-from scientistcloud.datasets.document import Claim
+from scientistcloud.conversion.publishing.generations import LOG, published_generation, withdraw
+from scientistcloud.conversion.publishing.publish import Publication, close_staging, publish_log
+from scientistcloud.datasets.documents.document import Claim
 from scientistcloud.errors import (
     AttemptTimedOut,
     ConversionError,
@@ -24,19 +24,19 @@ from scientistcloud.errors import (
 )
 from scientistcloud.service.admission import Needs
 from scientistcloud.service.attempt_record import AttemptRecord
-from scientistcloud.service.channel import ChannelClosed, Message
-from scientistcloud.service.children import Child, WarmProcessFailed
+from scientistcloud.service.confinement.limits import Limits, LimitsWatch
+from scientistcloud.service.context import Surroundings
 from scientistcloud.service.heartbeat import Lease
-from scientistcloud.service.limits import Limits, LimitsWatch
-from scientistcloud.service.order import (
+from scientistcloud.service.outcome import LOST, Outcome
+from scientistcloud.service.processes.channel import ChannelClosed, Message
+from scientistcloud.service.processes.children import Child, WarmProcessFailed
+from scientistcloud.service.settle import settle
+from scientistcloud.service.work_order import (
     limits_of,
     order_for,
     publication_of,
     refuse_parameters,
 )
-from scientistcloud.service.outcome import LOST, Outcome
-from scientistcloud.service.settle import settle
-from scientistcloud.service.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
 

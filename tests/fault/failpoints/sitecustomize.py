@@ -53,7 +53,7 @@ _real_rename = os.rename
 
 def _role() -> str:
     words = sys.orig_argv
-    if "scientistcloud.service.warm" in words:
+    if "scientistcloud.service.processes.warm" in words:
         return "warm" if os.getpid() == _LOADED_BY else "child"
     return "service" if "worker" in words else ""
 

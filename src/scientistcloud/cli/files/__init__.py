@@ -1,0 +1,1 @@
+"""Files that commands bring in, make up or write to."""

@@ -1,0 +1,1 @@
+"""How commands speak: arguments, messages, progress, pictures, Ctrl-C."""

@@ -1,0 +1,1 @@
+"""Deciding, before anything is written, what a conversion reads, holds and makes: pure values."""

@@ -1,0 +1,1 @@
+"""Making a result visible in one step; generations and staging folders on disk."""

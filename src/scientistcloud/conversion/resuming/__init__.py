@@ -1,0 +1,1 @@
+"""Going on where another attempt ended: checkpoints, their journal, and taking files over."""

@@ -1,0 +1,1 @@
+"""A dataset's document, and every transition that it can take."""

@@ -1,0 +1,1 @@
+"""The order of the queue: who is next, fair between users, and when a turn comes."""

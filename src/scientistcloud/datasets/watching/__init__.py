@@ -1,0 +1,1 @@
+"""Seeing documents and statuses change, whoever changes them."""

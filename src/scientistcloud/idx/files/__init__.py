@@ -1,0 +1,1 @@
+"""Blocks as they lie on disk: layouts, codecs, block files, ARCO, checksums."""

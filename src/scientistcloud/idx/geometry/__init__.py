@@ -1,0 +1,1 @@
+"""Where samples and blocks lie: pure arithmetic of bitmask, HZ order and bricks."""

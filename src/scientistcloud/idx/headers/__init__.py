@@ -1,0 +1,1 @@
+"""The texts that describe a dataset: .idx, .midx, and both as XML."""

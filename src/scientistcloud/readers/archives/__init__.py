@@ -1,0 +1,1 @@
+"""Archives: what they are, what is in them, and unpacking them safely."""

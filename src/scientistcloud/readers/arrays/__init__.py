@@ -1,0 +1,1 @@
+"""What formats of stored arrays share: axes, attributes, numbers, grids, sets of volumes."""

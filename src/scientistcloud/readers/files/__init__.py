@@ -1,0 +1,1 @@
+"""Files of an upload: listed, opened, decompressed, and what their names say."""

@@ -1,0 +1,1 @@
+"""What formats of images share: planes, their likeness, mosaics of tiles."""

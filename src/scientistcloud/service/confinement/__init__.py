@@ -1,0 +1,1 @@
+"""What an attempt is kept from: limits and calls of the kernel, files of others."""

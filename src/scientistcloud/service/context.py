@@ -1,0 +1,38 @@
+"""What the attempts of one service share."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from scientistcloud.datasets.store import DatasetStore
+from scientistcloud.service.admission import Admission
+from scientistcloud.service.heartbeat import Heartbeat
+from scientistcloud.service.monitoring.monitor import Monitor
+from scientistcloud.service.processes.children import WarmProcess
+from scientistcloud.settings import Settings
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What all attempts of one service share.
+
+    Attributes
+    ----------
+    stopping : Event
+        The service is about to end: children stop, claims are released.
+    faults : dict
+        What is wrong with this installation, by code: health is degraded while there is any.
+    paused : dict
+        Why this service claims nothing for the time being, by code.
+    """
+
+    settings: Settings
+    store: DatasetStore
+    warm: WarmProcess
+    heartbeat: Heartbeat
+    admission: Admission
+    monitor: Monitor
+    stopping: threading.Event
+    faults: dict[str, str] = field(default_factory=dict)
+    paused: dict[str, str] = field(default_factory=dict)

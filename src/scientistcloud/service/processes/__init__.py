@@ -1,0 +1,1 @@
+"""The warm process and its children, and how they speak with the service."""
