@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scientistcloud.datasets.reports.gauges import QueueGauges
 from scientistcloud.service.attempt_record import AttemptRecord
 from scientistcloud.service.monitoring.endpoint import Endpoint
-from scientistcloud.service.monitoring.liveness import Pulse
+from scientistcloud.service.monitoring.liveness import Liveness
 from scientistcloud.service.monitoring.metrics import ServiceMetrics
 from scientistcloud.service.monitoring.status import ServiceStatus
 from scientistcloud.service.monitoring.storage import StorageState, StorageWatch
@@ -183,11 +183,11 @@ def test_health_and_readiness_say_what_is_wrong(served: Served) -> None:
 
 def test_the_pulse_tells_how_long_each_thread_was_silent() -> None:
     now = 100.0
-    pulse = Pulse(lambda: now)
-    pulse.beat("a")
+    liveness = Liveness(lambda: now)
+    liveness.beat("a")
     now = 103.0
-    pulse.beat("b")
-    assert pulse.ages_seconds() == {"a": 3.0, "b": 0.0}
+    liveness.beat("b")
+    assert liveness.ages_seconds() == {"a": 3.0, "b": 0.0}
 
 
 def test_storage_that_hangs_is_a_problem_and_recovers() -> None:

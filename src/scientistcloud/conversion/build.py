@@ -128,7 +128,7 @@ class Making:
                     threads=self.options.threads,
                     progress=meter.add,
                     stop=self.stop,
-                    keeps=self.journal.keeper(dataset.name, writer, lambda: meter.done_bytes),
+                    keeper=self.journal.keeper(dataset.name, writer, lambda: meter.done_bytes),
                 )
             header = writer.finish().header
             if state is None or state.copy is not None:

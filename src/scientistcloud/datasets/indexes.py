@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scientistcloud.datasets.documents.collection import GuardedCollection
-from scientistcloud.datasets.queue.sort_order import ORDER, SHARE_ORDER
+from scientistcloud.datasets.documents.queue_order import ORDER, SHARE_ORDER
 
 INDEXES: dict[str, list[tuple[str, int]]] = {
     "conversion_order": [("status", 1), *ORDER],

@@ -182,7 +182,7 @@ class IdxReader:
         return samples.reshape(nsamples + components)
 
     def require_files(self, root: Path, name: str) -> None:
-        """Refuse a dataset of which files are missing: see `presence.require_files`."""
+        """Refuse a dataset of which files are missing: see `missing_files.require_files`."""
         require_files(self.stored, self.layout, root, name)
 
     def brick(self, bits: int) -> Shape:

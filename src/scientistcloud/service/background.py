@@ -29,7 +29,7 @@ from scientistcloud.errors import (
     StorageUnavailable,
 )
 from scientistcloud.service.admission import Admission
-from scientistcloud.service.context import Surroundings
+from scientistcloud.service.context import ServiceContext
 from scientistcloud.service.heartbeat import Heartbeat
 from scientistcloud.service.log_keys import log_keys
 from scientistcloud.service.monitoring.monitor import Monitor
@@ -113,12 +113,12 @@ class BackgroundService:
         log.info(f"Starting SC_BackgroundService worker {self.owner}")
         make_folder(self._settings.out_data_dir)
         self._monitor.start()
-        around = self._surroundings()
-        if around is None:
+        context = self._connect_context()
+        if context is None:
             self._monitor.stop()
             return 0
         registry = ServiceRegistry(
-            around.store.collection.database,
+            context.store.collection.database,
             self.owner,
             version=__version__,
             facts={
@@ -127,18 +127,18 @@ class BackgroundService:
             },
         )
         try:
-            self._start_warm(around)
-            self._monitor.attach(around)
-            around.heartbeat.start()
-            Rescuer(around, registry).start()
-            self._watch(around)
-            self._dispatch(around, drain=drain)
+            self._start_warm(context)
+            self._monitor.attach(context.store, context.warm)
+            context.heartbeat.start()
+            Rescuer(context, registry).start()
+            self._watch(context)
+            self._dispatch(context, drain=drain)
         finally:
-            self._shut_down(around, registry)
+            self._shut_down(context, registry)
         log.info(f"Stopped SC_BackgroundService worker {self.owner}")
         return 0
 
-    def _surroundings(self) -> Surroundings | None:
+    def _connect_context(self) -> ServiceContext | None:
         """Everything connected, however long MongoDB takes to come up; None if stopped before."""
         settings = self._settings
         while not self._stopping.is_set():
@@ -160,7 +160,7 @@ class BackgroundService:
             else:
                 heartbeat = Heartbeat(store, settings.renew_seconds, self._monitor)
                 admission = Admission(settings.out_data_dir)
-                return Surroundings(
+                return ServiceContext(
                     settings,
                     store,
                     WarmProcess(self._stopping),
@@ -171,9 +171,9 @@ class BackgroundService:
                 )
         return None
 
-    def _start_warm(self, around: Surroundings) -> None:
+    def _start_warm(self, context: ServiceContext) -> None:
         try:
-            around.warm.start()
+            context.warm.start()
         except WarmProcessFailed as error:
             if self._stopping.is_set():
                 return
@@ -181,33 +181,33 @@ class BackgroundService:
                 f"The process that converts cannot be started: {error}. Its own words are above."
             ) from error
 
-    def _watch(self, around: Surroundings) -> None:
+    def _watch(self, context: ServiceContext) -> None:
         """Let a thread wake the dispatcher, and the heartbeat when a held document is edited."""
         thread = threading.Thread(
             target=watch_queue,
-            args=(around.store.collection, self._wake.set, self._stopping),
-            kwargs={"touched": around.heartbeat.check},
+            args=(context.store.collection, self._wake.set, self._stopping),
+            kwargs={"touched": context.heartbeat.check},
             name="queue-watch",
             daemon=True,
         )
         thread.start()
 
-    def _dispatch(self, around: Surroundings, *, drain: bool) -> None:
+    def _dispatch(self, context: ServiceContext, *, drain: bool) -> None:
         """Claim while there is a free slot and something due; sleep until something changes."""
         while not self._stopping.is_set():
-            self._monitor.pulse.beat("dispatcher")
-            if self._is_paused(around) or not self._slots.acquire(timeout=_OUTAGE_SECONDS):
+            self._monitor.liveness.beat("dispatcher")
+            if self._is_paused(context) or not self._slots.acquire(timeout=_OUTAGE_SECONDS):
                 continue
             self._wake.clear()
             sleep_seconds = _OUTAGE_SECONDS
             try:
-                claim = around.store.claim()
+                claim = context.store.claim()
                 if claim is not None:
-                    self._start(claim, around)
+                    self._start(claim, context)
                     continue
-                if drain and self._is_drained(around):
+                if drain and self._is_drained(context):
                     return
-                sleep_seconds = self._sleep_seconds(around, drain=drain)
+                sleep_seconds = self._sleep_seconds(context, drain=drain)
             except DatabaseUnavailable as error:
                 log.warning("Cannot look into the queue", reason=error.message)
             except PyMongoError:
@@ -216,37 +216,37 @@ class BackgroundService:
             self._slots.release()
             self._wake.wait(sleep_seconds)
 
-    def _is_paused(self, around: Surroundings) -> bool:
+    def _is_paused(self, context: ServiceContext) -> bool:
         """Wait a little while this host cannot take anything on, and say so. Touches no storage."""
         storage = self._monitor.storage
         reasons = {
             StorageUnavailable.__name__: storage.problem(),
-            OutOfSpace.__name__: around.admission.pause_reason(storage.free_bytes),
+            OutOfSpace.__name__: context.admission.pause_reason(storage.free_bytes),
         }
         paused = {code: reason for code, reason in reasons.items() if reason is not None}
-        for code in paused.keys() - around.paused.keys():
+        for code in paused.keys() - context.monitor.paused.keys():
             log.warning(f"Nothing is claimed for the time being: {paused[code]}", code=code)
-        if around.paused and not paused:
+        if context.monitor.paused and not paused:
             log.info("Datasets are claimed again")
-        around.paused = paused
+        context.monitor.paused = paused
         if paused:
             self._stopping.wait(_OUTAGE_SECONDS)
         return bool(paused)
 
-    def _start(self, claim: Claim, around: Surroundings) -> None:
+    def _start(self, claim: Claim, context: ServiceContext) -> None:
         thread = threading.Thread(
-            target=self._carry_out, args=(claim, around), name=f"attempt-{claim.uuid}", daemon=True
+            target=self._carry_out, args=(claim, context), name=f"attempt-{claim.uuid}", daemon=True
         )
         with self._lock:
             self._running.add(thread)
         thread.start()
 
-    def _carry_out(self, claim: Claim, around: Surroundings) -> None:
+    def _carry_out(self, claim: Claim, context: ServiceContext) -> None:
         try:
             # Every line of this thread tells which attempt it is about.
             structlog.contextvars.bind_contextvars(**log_keys(claim))
             with self._monitor.metrics.attempt():
-                supervise(claim, around)
+                supervise(claim, context)
         except Exception:
             # A bug of ours: the lease runs out by itself, so the dataset is not lost by it.
             log.exception(f"The attempt on dataset {claim.uuid} was given up")
@@ -256,19 +256,19 @@ class BackgroundService:
             self._slots.release()
             self._wake.set()
 
-    def _is_drained(self, around: Surroundings) -> bool:
+    def _is_drained(self, context: ServiceContext) -> bool:
         with self._lock:
             if self._running:
                 return False
-        return around.store.counts().get(DatasetStatus.QUEUED, 0) == 0
+        return context.store.counts().get(DatasetStatus.QUEUED, 0) == 0
 
-    def _sleep_seconds(self, around: Surroundings, *, drain: bool) -> float:
+    def _sleep_seconds(self, context: ServiceContext, *, drain: bool) -> float:
         """Until the next waiting dataset is due, but no longer than a missed wake-up may cost."""
         longest = _DRAIN_LOOK_SECONDS if drain else _LONGEST_SLEEP_SECONDS
-        due = around.store.next_due_seconds()
+        due = context.store.next_due_seconds()
         return longest if due is None else min(longest, max(due, 0.01))
 
-    def _shut_down(self, around: Surroundings, registry: ServiceRegistry) -> None:
+    def _shut_down(self, context: ServiceContext, registry: ServiceRegistry) -> None:
         """Let the attempts settle, then end every process that we started."""
         self.stop()
         deadline = time.monotonic() + _EXIT_SECONDS
@@ -276,8 +276,8 @@ class BackgroundService:
             running = list(self._running)
         for thread in running:
             thread.join(max(0.0, deadline - time.monotonic()))
-        around.warm.stop(timeout_seconds=0.5)
-        around.heartbeat.stop()
+        context.warm.stop(timeout_seconds=0.5)
+        context.heartbeat.stop()
         self._monitor.stop()
         try:
             with pymongo.timeout(_OUTAGE_SECONDS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.service.admission import Admission
@@ -14,17 +14,13 @@ from scientistcloud.settings import Settings
 
 
 @dataclass(slots=True)
-class Surroundings:
+class ServiceContext:
     """What all attempts of one service share.
 
     Attributes
     ----------
     stopping : Event
         The service is about to end: children stop, claims are released.
-    faults : dict
-        What is wrong with this installation, by code: health is degraded while there is any.
-    paused : dict
-        Why this service claims nothing for the time being, by code.
     """
 
     settings: Settings
@@ -34,5 +30,3 @@ class Surroundings:
     admission: Admission
     monitor: Monitor
     stopping: threading.Event
-    faults: dict[str, str] = field(default_factory=dict)
-    paused: dict[str, str] = field(default_factory=dict)

@@ -145,13 +145,13 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._monitor.pulse.beat("heartbeat")
+            self._monitor.liveness.beat("heartbeat")
             with self._lock:
                 leases = list(self._leases.values())
             for lease in leases:
                 if self._is_due(lease):
                     self._try_renew(lease)
-                    self._monitor.pulse.beat("heartbeat")
+                    self._monitor.liveness.beat("heartbeat")
             self._wake.wait(self._tick_seconds if leases else _IDLE_SECONDS)
             self._wake.clear()
 

@@ -17,7 +17,7 @@ from scientistcloud.conversion.publishing.leftovers import (
 from scientistcloud.conversion.publishing.staged import STAGING
 from scientistcloud.datasets.services import ServiceRegistry
 from scientistcloud.errors import DatabaseUnavailable
-from scientistcloud.service.context import Surroundings
+from scientistcloud.service.context import ServiceContext
 from scientistcloud.service.log_keys import log_keys
 
 log = structlog.get_logger(__name__)
@@ -29,20 +29,20 @@ _SWEEP_SECONDS = 300.0
 class Rescuer:
     """A thread that looks after the queue as a whole, at intervals with jitter."""
 
-    def __init__(self, around: Surroundings, registry: ServiceRegistry) -> None:
-        self._around = around
+    def __init__(self, context: ServiceContext, registry: ServiceRegistry) -> None:
+        self._context = context
         self._registry = registry
         self._indexed = False
         self._thread = threading.Thread(target=self._run, name="rescuer", daemon=True)
-        self._interval_seconds = min(_RESCUE_SECONDS, around.settings.lease_seconds / 3)
+        self._interval_seconds = min(_RESCUE_SECONDS, context.settings.lease_seconds / 3)
 
     def start(self) -> None:
         self._thread.start()
 
     def _run(self) -> None:
         threading.Thread(target=self._sweep_often, name="sweeper", daemon=True).start()
-        while not self._around.stopping.is_set():
-            self._around.monitor.pulse.beat("rescuer")
+        while not self._context.stopping.is_set():
+            self._context.monitor.liveness.beat("rescuer")
             # Apart, because a service may be allowed the one and not the other.
             for duty in (self._rescue, self._report):
                 try:
@@ -52,16 +52,16 @@ class Rescuer:
                 except Exception:
                     # A bug, or a server that refuses: the other duty must not suffer.
                     log.exception("A duty of the rescuer failed")
-            self._around.stopping.wait(self._interval_seconds * random.uniform(0.8, 1.2))
+            self._context.stopping.wait(self._interval_seconds * random.uniform(0.8, 1.2))
 
     def _report(self) -> None:
         self._indexed = self._indexed or self._registry.ensure_index()
-        faults = self._around.faults | self._around.paused
-        self._registry.beat(self._around.heartbeat.held, faults=faults)
+        faults = self._context.monitor.faults | self._context.monitor.paused
+        self._registry.beat(self._context.heartbeat.held, faults=faults)
 
     def _rescue(self) -> None:
-        rescued = self._around.store.rescue()
-        self._around.monitor.metrics.rescued(lost=len(rescued.lost), foreign=len(rescued.foreign))
+        rescued = self._context.store.rescue()
+        self._context.monitor.metrics.rescued(lost=len(rescued.lost), foreign=len(rescued.foreign))
         for claim in rescued.lost:
             log.warning(
                 f"Rescued dataset {claim.uuid} from {claim.owner}, which is gone",
@@ -72,10 +72,10 @@ class Rescuer:
 
     def _sweep_often(self) -> None:
         """In a thread of its own: the storage may hang, rescuing must not."""
-        interval_seconds = min(_SWEEP_SECONDS, max(1.0, self._around.settings.grace_seconds / 4))
-        while not self._around.stopping.is_set():
+        interval_seconds = min(_SWEEP_SECONDS, max(1.0, self._context.settings.grace_seconds / 4))
+        while not self._context.stopping.is_set():
             started = time.monotonic()
-            for duty in (self._around.store.clear_cancelled, self._sweep):
+            for duty in (self._context.store.clear_cancelled, self._sweep):
                 try:
                     duty()
                 except OSError as error:
@@ -86,10 +86,10 @@ class Rescuer:
                     # As above: else nothing would ever be removed again.
                     log.exception("A duty of the sweeper failed")
             took_seconds = time.monotonic() - started
-            self._around.stopping.wait(max(1.0, interval_seconds - took_seconds))
+            self._context.stopping.wait(max(1.0, interval_seconds - took_seconds))
 
     def _sweep(self) -> None:
-        settings, store = self._around.settings, self._around.store
+        settings, store = self._context.settings, self._context.store
         converted, grace_seconds = settings.out_data_dir, settings.grace_seconds
         staging_root = converted / STAGING
         sweep(staging_root, converted, grace_seconds)

@@ -20,7 +20,7 @@ from scientistcloud.errors import (
     OutOfSpace,
 )
 from scientistcloud.service.attempt_record import AttemptRecord
-from scientistcloud.service.context import Surroundings
+from scientistcloud.service.context import ServiceContext
 from scientistcloud.service.outcome import LOST, Ending, Outcome
 
 log = structlog.get_logger(__name__)
@@ -39,15 +39,15 @@ class _Settlement:
     tell: Callable[[], None]
 
 
-def settle(claim: Claim, outcome: Outcome, record: AttemptRecord, around: Surroundings) -> bool:
+def settle(claim: Claim, outcome: Outcome, record: AttemptRecord, context: ServiceContext) -> bool:
     """Write `outcome` into the document of `claim`; False where the claim was lost meanwhile.
 
     While the service is stopping, an unreachable MongoDB is given up on after two seconds: the
     lease runs out by itself, and a finished result is adopted by the next owner.
     """
-    settlement, ending = _settlement(claim, outcome, around), LOST
+    settlement, ending = _settlement(claim, outcome, context), LOST
     try:
-        matched = _write(settlement, around.stopping)
+        matched = _write(settlement, context.stopping)
     except DatabaseUnavailable as error:
         matched = True  # as far as anybody knows
         log.warning("Cannot settle", reason=error.message)
@@ -57,7 +57,7 @@ def settle(claim: Claim, outcome: Outcome, record: AttemptRecord, around: Surrou
             settlement.tell()
         else:
             log.warning(f"The claim on dataset {claim.uuid} is lost")
-    around.monitor.ended(claim, ending, record)
+    context.monitor.ended(claim, ending, record)
     return matched
 
 
@@ -82,8 +82,8 @@ def _write(settlement: _Settlement, stopping: threading.Event) -> bool:
             time.sleep(_RETRY_SECONDS)
 
 
-def _settlement(claim: Claim, outcome: Outcome, around: Surroundings) -> _Settlement:
-    store = around.store
+def _settlement(claim: Claim, outcome: Outcome, context: ServiceContext) -> _Settlement:
+    store = context.store
     if outcome.result is not None:
         result = outcome.result
         summary = _portal_summary(result)
@@ -100,15 +100,15 @@ def _settlement(claim: Claim, outcome: Outcome, around: Surroundings) -> _Settle
             lambda: log.info(f"Released dataset {claim.uuid}"),
         )
     if isinstance(error, DeploymentError):
-        around.faults[error.code] = error.message
+        context.monitor.faults[error.code] = error.message
         log.error(f"This installation is incomplete: {error.message}", remedy=error.remedy)
     if isinstance(error, OutOfSpace):
-        around.admission.note_full_disk()
-    return _after_error(claim, error, around)
+        context.admission.note_full_disk()
+    return _after_error(claim, error, context)
 
 
-def _after_error(claim: Claim, error: ConversionError, around: Surroundings) -> _Settlement:
-    store, settings = around.store, around.settings
+def _after_error(claim: Claim, error: ConversionError, context: ServiceContext) -> _Settlement:
+    store, settings = context.store, context.settings
     decision = decide(
         error,
         attempt=claim.attempt,

@@ -25,7 +25,7 @@ from scientistcloud.errors import (
 from scientistcloud.service.admission import Needs
 from scientistcloud.service.attempt_record import AttemptRecord
 from scientistcloud.service.confinement.limits import Limits, LimitsWatch
-from scientistcloud.service.context import Surroundings
+from scientistcloud.service.context import ServiceContext
 from scientistcloud.service.heartbeat import Lease
 from scientistcloud.service.outcome import LOST, Outcome
 from scientistcloud.service.processes.channel import ChannelClosed, Message
@@ -47,35 +47,35 @@ _EXIT_SECONDS = 5.0
 _DATABASE_RETRY_SECONDS = 0.5
 
 
-def supervise(claim: Claim, around: Surroundings) -> None:
+def supervise(claim: Claim, context: ServiceContext) -> None:
     """Carry out one claim; returns when its document is settled or the claim is lost."""
     log.info(f"Processing conversion for dataset {claim.uuid}...")
     record = AttemptRecord()
     if claim.problem is not None:
-        settle(claim, Outcome(error=claim.problem), record, around)
+        settle(claim, Outcome(error=claim.problem), record, context)
         return
-    publication = publication_of(claim, around.settings)
-    lease = around.heartbeat.hold(claim)
+    publication = publication_of(claim, context.settings)
+    lease = context.heartbeat.hold(claim)
     try:
-        outcome = _attempt(publication, lease, record, around)
+        outcome = _attempt(publication, lease, record, context)
     finally:
-        around.heartbeat.drop(lease)
+        context.heartbeat.drop(lease)
     record.enter("settling")
     lost = lease.lost.is_set()
     if lost:
-        around.monitor.ended(claim, LOST, record)
-    if lost or not _conclude(claim, outcome, publication, record, around):
-        _clean_up_after_deletion(claim, outcome, publication, around)
+        context.monitor.ended(claim, LOST, record)
+    if lost or not _conclude(claim, outcome, publication, record, context):
+        _clean_up_after_deletion(claim, outcome, publication, context)
     with _storage_may_fail():
-        close_staging(publication, keep_partial=_is_to_go_on(claim, publication, around))
+        close_staging(publication, keep_partial=_is_to_go_on(claim, publication, context))
 
 
-def _is_to_go_on(claim: Claim, publication: Publication, around: Surroundings) -> bool:
+def _is_to_go_on(claim: Claim, publication: Publication, context: ServiceContext) -> bool:
     """Whether another attempt may use what this one, or one before it, has finished."""
     if not publication.is_partial:
         return False
     try:
-        return claim.uuid in around.store.wanted([claim.uuid])
+        return claim.uuid in context.store.wanted([claim.uuid])
     except DatabaseUnavailable:
         return True  # whoever sweeps can tell later
 
@@ -85,7 +85,7 @@ def _conclude(
     outcome: Outcome,
     publication: Publication,
     record: AttemptRecord,
-    around: Surroundings,
+    context: ServiceContext,
 ) -> bool:
     """Publish the log and settle; False where the claim was lost meanwhile."""
     was_stopped = outcome.result is None and outcome.error is None
@@ -93,7 +93,7 @@ def _conclude(
         with _storage_may_fail():
             _add_to_log(publication, outcome)
             publish_log(publication)
-    return settle(claim, outcome, record, around)
+    return settle(claim, outcome, record, context)
 
 
 @contextmanager
@@ -106,29 +106,29 @@ def _storage_may_fail() -> Iterator[None]:
 
 
 def _attempt(
-    publication: Publication, lease: Lease, record: AttemptRecord, around: Surroundings
+    publication: Publication, lease: Lease, record: AttemptRecord, context: ServiceContext
 ) -> Outcome:
     claim = lease.claim
     refused = refuse_parameters(claim)
     if refused is not None:
         return Outcome(error=refused)
-    limits = limits_of(around.settings)
+    limits = limits_of(context.settings)
     try:
-        child = around.warm.launch(order_for(claim, publication, limits, around.settings))
+        child = context.warm.launch(order_for(claim, publication, limits, context.settings))
     except WarmProcessFailed as error:
-        if around.stopping.is_set():
+        if context.stopping.is_set():
             return Outcome()
         return Outcome(error=StorageUnavailable(f"No process could be started: {error}."))
     try:
-        outcome = _Follower(child, limits, lease, record, around).follow()
+        outcome = _Follower(child, limits, lease, record, context).follow()
         if outcome.error is not None and lease.plan is not None:
             with suppress(DatabaseUnavailable):  # only for show; the log has it too
-                around.heartbeat.renew(lease)
+                context.heartbeat.renew(lease)
         return outcome
     finally:
-        around.admission.leave(claim.token)
+        context.admission.leave(claim.token)
         child.signal(signal.SIGKILL)
-        child.wait(_DIE_SECONDS if around.stopping.is_set() else _EXIT_SECONDS)
+        child.wait(_DIE_SECONDS if context.stopping.is_set() else _EXIT_SECONDS)
         child.channel.close()
 
 
@@ -141,13 +141,13 @@ class _Follower:
         limits: Limits,
         lease: Lease,
         record: AttemptRecord,
-        around: Surroundings,
+        context: ServiceContext,
     ) -> None:
         self._child = child
         self._record = record
         self._watch = LimitsWatch(limits)
         self._lease = lease
-        self._around = around
+        self._context = context
         self._asked_to_stop: float | None = None
         self._last_progress = time.monotonic()
         self._outcome: Outcome | None = None
@@ -180,7 +180,7 @@ class _Follower:
         if self._is_unwanted():
             self._end_child(now)
             return
-        timeout_seconds = self._around.settings.timeout_seconds
+        timeout_seconds = self._context.settings.timeout_seconds
         if now - self._last_progress > timeout_seconds:
             self._outcome = Outcome(
                 error=AttemptTimedOut(
@@ -193,7 +193,7 @@ class _Follower:
 
     def _is_unwanted(self) -> bool:
         """Whether nobody waits for the result any more; once so, it stays so."""
-        return self._lease.lost.is_set() or self._around.stopping.is_set()
+        return self._lease.lost.is_set() or self._context.stopping.is_set()
 
     def _end_child(self, now: float) -> None:
         """Ask the child to stop, kill it if it does not, and give up on one that does not die."""
@@ -219,7 +219,7 @@ class _Follower:
         plan = message["plan"]
         self._record.enter("admission")
         needs = Needs(plan["memory_bytes"], plan["disk_bytes"])
-        reason = self._around.admission.enter(self._lease.claim.token, needs)
+        reason = self._context.admission.enter(self._lease.claim.token, needs)
         if reason is not None:
             self._outcome = Outcome(error=HostBusy(reason))
             return
@@ -233,13 +233,13 @@ class _Follower:
         self._record.see_memory(self._child.pid)
         while not self._is_unwanted():
             try:
-                if self._around.heartbeat.renew(self._lease):
+                if self._context.heartbeat.renew(self._lease):
                     self._record.enter("publishing")
                     self._tell({"commit": True})
                     self._last_progress = time.monotonic()
                 return
             except DatabaseUnavailable:
-                self._around.stopping.wait(_DATABASE_RETRY_SECONDS)
+                self._context.stopping.wait(_DATABASE_RETRY_SECONDS)
 
     def _on_done(self, message: Message) -> None:
         self._outcome = Outcome(result=message["done"])
@@ -280,12 +280,12 @@ def _add_to_log(publication: Publication, outcome: Outcome) -> None:
 
 
 def _clean_up_after_deletion(
-    claim: Claim, outcome: Outcome, publication: Publication, around: Surroundings
+    claim: Claim, outcome: Outcome, publication: Publication, context: ServiceContext
 ) -> None:
     """Remove what was published if the document was deleted in the last moment."""
     with _storage_may_fail():
         ours = published_generation(publication.target) == publication.generation
         if not ours and outcome.result is None:
             return
-        if not around.store.exists(claim) and around.store.find(claim.uuid) is None:
+        if not context.store.exists(claim) and context.store.find(claim.uuid) is None:
             withdraw(publication.target)

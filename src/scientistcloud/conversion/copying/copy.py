@@ -23,7 +23,7 @@ from scientistcloud.conversion.planning.bricks import pieces
 from scientistcloud.conversion.planning.field_plan import FieldPlan
 from scientistcloud.conversion.planning.plan import DatasetPlan
 from scientistcloud.conversion.resuming.checkpoint import CopyState
-from scientistcloud.conversion.resuming.keeper import Keeps, KeepsNothing
+from scientistcloud.conversion.resuming.keeper import CheckpointKeeper, NoKeeper
 from scientistcloud.grid import Box, Shape
 from scientistcloud.idx.geometry.gather import gather
 from scientistcloud.idx.writer import IdxWriter
@@ -56,7 +56,7 @@ def copy_dataset(
     threads: int,
     progress: Callable[[int], None],
     stop: Callable[[], bool],
-    keeps: Keeps | None = None,
+    keeper: CheckpointKeeper | None = None,
 ) -> None:
     """Copy all samples of a dataset from `source` to `writer` (which the caller finishes).
 
@@ -72,7 +72,7 @@ def copy_dataset(
         Called in the caller's thread with the bytes newly done.
     stop : callable
         Asked at least once for every block, from any thread.
-    keeps : Keeps, optional
+    keeper : CheckpointKeeper, optional
         Where it says so, the loop goes on from a checkpoint; what came before is in `writer`.
 
     Raises
@@ -87,7 +87,7 @@ def copy_dataset(
     if source.concurrency is Concurrency.SERIAL:
         readers = 1
     with Pipeline(threads, readers, progress, stop) as pipeline:
-        copy = Copy(source, plan, writer, pipeline, scratch, keeps=keeps)
+        copy = Copy(source, plan, writer, pipeline, scratch, keeper=keeper)
         for at in copy.positions(len(plan.fields), plan.spec.timesteps):
             copy.copy_field(plan.fields[at.field], at.timestep, at)
             if not plan.shares_buffers:
@@ -112,10 +112,10 @@ class Copy:
         pipeline: Pipeline,
         scratch: Path,
         takes: Takes | None = None,
-        keeps: Keeps | None = None,
+        keeper: CheckpointKeeper | None = None,
     ) -> None:
         self._takes = takes
-        self._keeps: Keeps = keeps or KeepsNothing()
+        self._keeper: CheckpointKeeper = keeper or NoKeeper()
         self._needs_spill = False
         self._source = source
         self._shape: Shape = plan.spec.shape
@@ -126,7 +126,7 @@ class Copy:
 
     def positions(self, fields: int, timesteps: int) -> Iterator[CopyState]:
         """Where each field of each timestep begins, from where the loop is to go on."""
-        start = self._keeps.start
+        start = self._keeper.start
         for timestep in range(start.timestep, timesteps):
             for field_index in range(start.field if timestep == start.timestep else 0, fields):
                 if (timestep, field_index) == (start.timestep, start.field):
@@ -140,18 +140,18 @@ class Copy:
         if not plan.spill_bytes:
             self.walk(self._source, plan, timestep, at=at)
             return
-        path = self._keeps.spill_path(at)
+        path = self._keeper.spill_path(at)
         with Spill(self._scratch, self._shape, plan.field, path) as spill:
             self._needs_spill = at.filled > 0
             for done in spill.fill(self._source, plan, timestep, self._pipeline, at.filled):
-                if self._keeps.is_due():
+                if self._keeper.is_due():
                     self._keep(spill, replace(at, filled=done), [])
             filled = replace(at, filled=spill.pieces(plan))
             self.walk(spill, plan, timestep, at=filled)
             self._pipeline.wait_idle()
             if self._needs_spill:
                 # The last checkpoint does; one that does not comes before the file goes.
-                self._keeps.keep(CopyState(timestep, at.field + 1), ())
+                self._keeper.keep(CopyState(timestep, at.field + 1), ())
 
     def drop_buffers(self) -> None:
         """Wait until no buffer is in use, and give up all."""
@@ -174,7 +174,7 @@ class Copy:
             self._pipeline.report()
             if number == at.bricks:
                 self._restore(plan, timestep, at, boxes, current)
-            elif self._keeps.is_due():
+            elif self._keeper.is_due():
                 self._keep(source, replace(at, bricks=number), current)
             for i in reversed(range(len(boxes))):
                 brick = current[i]
@@ -197,7 +197,7 @@ class Copy:
             i = held.stage
             brick = current[i] = self._take(plan, timestep, i, boxes[i], current[i + 1])
             brick.pending = held.pending
-            self._keeps.restore(index, brick.samples.data.cast("B"))
+            self._keeper.restore(index, brick.samples.data.cast("B"))
 
     def _keep(self, source: Reads, at: CopyState, current: Sequence[Brick | None]) -> None:
         """Keep a checkpoint between two bricks of the first stage, or two pieces."""
@@ -210,7 +210,7 @@ class Copy:
             for brick in reversed(current[1:])
             if brick is not None and brick.pending
         ]
-        self._keeps.keep(at, held)
+        self._keeper.keep(at, held)
 
     def _take(
         self, plan: FieldPlan, timestep: int, index: int, box: Box, parent: Brick | None

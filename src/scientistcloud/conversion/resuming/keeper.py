@@ -1,4 +1,4 @@
-"""What the copy loop asks of whoever keeps how far it is: `Keeps`, and one that keeps nothing."""
+"""What the copy loop asks of whoever keeps checkpoints of it, and a keeper that keeps none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 from scientistcloud.conversion.resuming.checkpoint import CopyState
 
 
-class Keeps(Protocol):
+class CheckpointKeeper(Protocol):
     """Keeps how far the loop is, for an attempt that goes on from there."""
 
     @property
@@ -20,7 +20,7 @@ class Keeps(Protocol):
     def keep(self, at: CopyState, held: Sequence[tuple[int, int, memoryview]]) -> None: ...
 
 
-class KeepsNothing:
+class NoKeeper:
     """For loops that are begun again from the start."""
 
     start = CopyState()

@@ -22,8 +22,8 @@ from scientistcloud.datasets.documents.expression import (
     literal,
     whole,
 )
+from scientistcloud.datasets.documents.queue_order import EPOCH, LATEST
 from scientistcloud.datasets.documents.share import SHARE
-from scientistcloud.datasets.queue.sort_order import EPOCH, LATEST
 from scientistcloud.errors import ConversionError, OutOfMemory
 
 HISTORY_LENGTH = 10

@@ -9,19 +9,19 @@ from typing import Any
 
 from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 from scientistcloud.datasets.queue.fairness import Memory, Turn, held_back, next_turns
-from scientistcloud.datasets.queue.usage import Standing, first_due, read_standing
+from scientistcloud.datasets.queue.usage import ShareUsage, first_due, read_usage
 
 STANDING_SECONDS = 0.1
-"""How old the standing of the users may be: what a new one waits, at least."""
+"""How old the usage of the users may be: what a new one waits, at least."""
 
 COST_SHARE = 100
-"""A standing serves so many times as long as it took to read: 1 % of the time at most."""
+"""A usage serves so many times as long as it took to read: 1 % of the time at most."""
 
 MOST_TURNS = 32
 """Shares that are looked at in one statement."""
 
 
-class LineUp:
+class Candidates:
     """The documents that may be claimed next.
 
     Parameters
@@ -53,7 +53,7 @@ class LineUp:
         self._random = choice
         self._unwanted = unwanted
         self._memory = Memory()
-        self._standing: Standing | None = None
+        self._usage: ShareUsage | None = None
         self._read_at = float("-inf")
         self._cost_seconds = 0.0
 
@@ -65,20 +65,20 @@ class LineUp:
         fresh = self._is_old()
         if fresh:
             self._read(None)
-        while standing := self._standing:
-            found = self._look_around(standing, number, window)
+        while usage := self._usage:
+            found = self._look_around(usage, number, window)
             if found:
                 return found[:number]
             # All of this priority is taken, or held back.
-            self._read(standing.priority if fresh else None)
+            self._read(usage.priority if fresh else None)
             fresh = True
         return []
 
-    def _look_around(self, standing: Standing, number: int, window: int) -> list[Document]:
+    def _look_around(self, usage: ShareUsage, number: int, window: int) -> list[Document]:
         begun = time.perf_counter()
-        while turns := self._turns(standing, window):
+        while turns := self._turns(usage, window):
             chosen = turns if number >= len(turns) else self._random.sample(turns, number)
-            if found := self._look(standing, chosen):
+            if found := self._look(usage, chosen):
                 return found
             # Nobody of these has anything due: look at more of them at a time.
             number = min(MOST_TURNS, 2 * number)
@@ -90,52 +90,52 @@ class LineUp:
     def note(self, share: str) -> None:
         """A document of this share was claimed."""
         self._memory.note(share)
-        if self._standing is not None:
-            running = self._standing.running
+        if self._usage is not None:
+            running = self._usage.running
             running[share] = running.get(share, 0) + 1
 
     def hold(self, share: str) -> None:
         """This share is at the limit, as long as nothing newer is known."""
         self.held_back = True
-        if self._standing is not None:
-            self._standing.running[share] = self._limit
+        if self._usage is not None:
+            self._usage.running[share] = self._limit
 
     def forget(self) -> None:
         """What is known of the users is out of date."""
-        self._standing = None
+        self._usage = None
 
     def _is_old(self) -> bool:
         longest = max(STANDING_SECONDS, COST_SHARE * self._cost_seconds)
-        return self._standing is None or self._clock() - self._read_at > longest
+        return self._usage is None or self._clock() - self._read_at > longest
 
     def _read(self, below: Any) -> None:
         begun = time.perf_counter()
         unwanted, leased = self._unwanted(), self._limit > 0
-        standing = read_standing(self._collection, unwanted, below=below, leased=leased)
+        usage = read_usage(self._collection, unwanted, below=below, leased=leased)
         self._cost_seconds = time.perf_counter() - begun
-        self._standing, self._read_at = standing, self._clock()
-        held = standing is not None and held_back(standing.heads, standing.running, self._limit)
+        self._usage, self._read_at = usage, self._clock()
+        held = usage is not None and held_back(usage.heads, usage.running, self._limit)
         self.held_back = held or (self.held_back and below is not None)
 
-    def _turns(self, standing: Standing, number: int) -> list[Turn]:
+    def _turns(self, usage: ShareUsage, number: int) -> list[Turn]:
         return next_turns(
-            standing.heads,
-            standing.running,
+            usage.heads,
+            usage.running,
             self._memory,
             number,
-            sizes=standing.sizes,
+            sizes=usage.sizes,
             limit=self._limit,
         )
 
-    def _look(self, standing: Standing, turns: list[Turn]) -> list[Document]:
+    def _look(self, usage: ShareUsage, turns: list[Turn]) -> list[Document]:
         """The documents of these turns; what is found out of the shares' sizes is kept."""
         numbers: dict[str, int] = {}
         for turn in turns:
             numbers[turn.share] = max(turn.index + 1, numbers.get(turn.share, 0))
-        found = first_due(self._collection, standing, numbers, self._unwanted())
+        found = first_due(self._collection, usage, numbers, self._unwanted())
         for share, documents in found.items():
             if len(documents) < numbers[share]:
-                standing.sizes[share] = len(documents)
+                usage.sizes[share] = len(documents)
         chosen = dict.fromkeys(
             (turn.share, turn.index % len(found[turn.share])) for turn in turns if found[turn.share]
         )

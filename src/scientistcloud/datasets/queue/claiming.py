@@ -16,8 +16,8 @@ from scientistcloud.datasets.documents import expression, transition
 from scientistcloud.datasets.documents.claim_record import CLAIM_FIELDS, claim_from, held
 from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 from scientistcloud.datasets.documents.document import Claim, DatasetStatus, identity_problem
-from scientistcloud.datasets.queue.candidates import LineUp
-from scientistcloud.datasets.queue.sort_order import EPOCH, LEASED_RUNNING, UNSTAMPED
+from scientistcloud.datasets.documents.queue_order import EPOCH, LEASED_RUNNING, UNSTAMPED
+from scientistcloud.datasets.queue.candidates import Candidates
 from scientistcloud.errors import DuplicateUuid
 
 STAMP_SECONDS = 1.0
@@ -83,7 +83,7 @@ class Queue:
         self._limit = limit
         self._clock = clock
         self._random = random.Random()
-        self._lineup = LineUp(
+        self._candidates = Candidates(
             collection,
             limit=limit,
             clock=clock,
@@ -118,7 +118,7 @@ class Queue:
             elif self._is_within_limit(claim):
                 self._width = max(1.0, self._width * NARROWING)
                 self._claimed_at = self._clock()
-                self._lineup.note(claim.share)
+                self._candidates.note(claim.share)
                 self._idle = False
                 return claim
         self._idle = True
@@ -138,7 +138,7 @@ class Queue:
             ]
         )
         due = max(0.0, float(found[0]["due_ms"]) / 1000) if found else None
-        if not self._lineup.held_back:
+        if not self._candidates.held_back:
             return due
         # What other services finish wakes nobody here.
         look = HELD_BACK_SECONDS * self._random.uniform(0.75, 1.25)
@@ -147,7 +147,7 @@ class Queue:
     def settled(self) -> None:
         """A claim of this service ended: its user may be below the limit again."""
         if self._limit:
-            self._lineup.forget()
+            self._candidates.forget()
 
     def stamp(self) -> int:
         """Give queued documents that lack it their place in the order; how many there were."""
@@ -182,7 +182,7 @@ class Queue:
             self._planned_at = self._clock()
             number = int(self._width)
             window = 1 if alone else int(self._width * WINDOW_PER_WIDTH)
-            found = self._lineup.pick(number, window) or self._unstamped(number)
+            found = self._candidates.pick(number, window) or self._unstamped(number)
             self._planned = self._with_twins(found)
         return self._planned.pop() if self._planned else None
 
@@ -215,7 +215,7 @@ class Queue:
             return True
         self._put_back.append(claim.id)
         self._planned.clear()
-        self._lineup.hold(claim.share)
+        self._candidates.hold(claim.share)
         self._collection.update_id(held(claim), transition.holding_back(claim))
         return False
 

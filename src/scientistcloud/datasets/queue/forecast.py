@@ -9,9 +9,9 @@ from typing import Any
 
 from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 from scientistcloud.datasets.documents.document import value_at
+from scientistcloud.datasets.documents.queue_order import EPOCH, LOWEST, STAMPED, UNSTAMPED
 from scientistcloud.datasets.documents.share import share_of
 from scientistcloud.datasets.queue.fairness import Crowd, ahead, is_full
-from scientistcloud.datasets.queue.sort_order import EPOCH, LOWEST, STAMPED, UNSTAMPED
 from scientistcloud.datasets.queue.usage import running_by_share
 from scientistcloud.datasets.services import alive_services
 
@@ -48,7 +48,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Forecast:
     """What one queued dataset may expect.
 
     Attributes
@@ -84,8 +84,10 @@ def read_scene(collection: GuardedCollection) -> Scene:
     )
 
 
-def look_out(collection: GuardedCollection, document: Mapping[str, Any], scene: Scene) -> Outlook:
-    """The outlook of one queued document."""
+def forecast_start(
+    collection: GuardedCollection, document: Mapping[str, Any], scene: Scene
+) -> Forecast:
+    """The forecast of one queued document."""
     place = _place_of(document)
     if place is None:  # one that no service has seen yet comes after all that were
         share, rank = share_of(document), 0
@@ -101,7 +103,7 @@ def look_out(collection: GuardedCollection, document: Mapping[str, Any], scene: 
     running = scene.running.get(share, 0)
     limited = is_full(running + rank, scene.limit_per_user)
     wait = expected_wait_seconds(scene, position, rank + 1, running)
-    return Outlook(position, rank + 1, running, limited, wait)
+    return Forecast(position, rank + 1, running, limited, wait)
 
 
 def expected_wait_seconds(
@@ -123,11 +125,11 @@ def expected_wait_seconds(
     return wait
 
 
-def expected_start(outlook: Outlook, due_at: datetime | None, now: datetime) -> datetime | None:
+def expected_start(forecast: Forecast, due_at: datetime | None, now: datetime) -> datetime | None:
     """The estimate as a date, no sooner than it may be claimed; None for unknown."""
-    if outlook.wait_seconds is None:
+    if forecast.wait_seconds is None:
         return None
-    start = now + min(timedelta(seconds=outlook.wait_seconds), FURTHEST)
+    start = now + min(timedelta(seconds=forecast.wait_seconds), FURTHEST)
     return max(start, due_at) if due_at is not None else start
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from scientistcloud.datasets.documents import expression
 from scientistcloud.datasets.documents.collection import Document, GuardedCollection
-from scientistcloud.datasets.queue.fairness import Head
-from scientistcloud.datasets.queue.sort_order import (
+from scientistcloud.datasets.documents.queue_order import (
     LEASED_RUNNING,
     ORDER,
     RUNNING,
@@ -17,12 +16,13 @@ from scientistcloud.datasets.queue.sort_order import (
     STAMPED,
     TIME_ORDER,
 )
+from scientistcloud.datasets.queue.fairness import Head
 
 UNREADABLE = "\ufffd"
 
 
 @dataclass(slots=True)
-class Standing:
+class ShareUsage:
     """The queue at one priority, and what is running at any.
 
     Attributes
@@ -41,10 +41,10 @@ class Standing:
     sizes: dict[str, int] = field(default_factory=dict)
 
 
-def read_standing(
+def read_usage(
     collection: GuardedCollection, unwanted: list[Any], *, below: Any = None, leased: bool = False
-) -> Standing | None:
-    """The standing at the highest priority at which anything is due; None where nothing is.
+) -> ShareUsage | None:
+    """The usage at the highest priority at which anything is due; None where nothing is.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def read_standing(
     if not first:
         return None
     priority = first[0]["conversion"]["priority"]
-    return Standing(priority, _heads(collection, priority), running_by_share(collection, leased))
+    return ShareUsage(priority, _heads(collection, priority), running_by_share(collection, leased))
 
 
 def _heads(collection: GuardedCollection, priority: Any) -> dict[str, Head]:
@@ -92,7 +92,7 @@ def running_by_share(collection: GuardedCollection, leased: bool) -> dict[str, i
 
 def first_due(
     collection: GuardedCollection,
-    standing: Standing,
+    usage: ShareUsage,
     numbers: Mapping[str, int],
     unwanted: list[Any],
 ) -> dict[str, list[Document]]:
@@ -100,7 +100,7 @@ def first_due(
     shares = list(numbers)
     pipeline: list[Mapping[str, Any]] = []
     for part, share in enumerate(shares):
-        stages = _part(part, standing, share, numbers[share], unwanted)
+        stages = _part(part, usage, share, numbers[share], unwanted)
         union = {"coll": collection.raw.name, "pipeline": stages}
         pipeline += [{"$unionWith": union}] if part else stages
     found: dict[str, list[Document]] = {share: [] for share in shares}
@@ -110,13 +110,13 @@ def first_due(
 
 
 def _part(
-    part: int, standing: Standing, share: str, number: int, unwanted: list[Any]
+    part: int, usage: ShareUsage, share: str, number: int, unwanted: list[Any]
 ) -> list[Mapping[str, Any]]:
-    query = {**STAMPED, "conversion.priority": standing.priority, "conversion.share": share}
+    query = {**STAMPED, "conversion.priority": usage.priority, "conversion.share": share}
     ids: dict[str, Any] = {"$nin": unwanted}
     if UNREADABLE in share:  # bytes that are no text: they cannot be asked for
         del query["conversion.share"]
-        ids["$eq"] = standing.heads[share].id
+        ids["$eq"] = usage.heads[share].id
     return [
         {"$match": {**query, "_id": ids, "$expr": expression.DUE}},
         {"$sort": dict(TIME_ORDER)},

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from scientistcloud.datasets.documents import expression
 from scientistcloud.datasets.documents.collection import GuardedCollection
 from scientistcloud.datasets.documents.document import DatasetStatus
-from scientistcloud.datasets.queue.sort_order import EPOCH
+from scientistcloud.datasets.documents.queue_order import EPOCH
 
 QUEUED = DatasetStatus.QUEUED.value
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 from scientistcloud.datasets.documents.document import DatasetStatus, value_at
-from scientistcloud.datasets.queue.sort_order import EPOCH, STAMPED, UNSTAMPED
+from scientistcloud.datasets.documents.queue_order import EPOCH, STAMPED, UNSTAMPED
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from typing import Any
 
 from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 from scientistcloud.datasets.documents.document import ACTIVE, DatasetStatus, value_at
+from scientistcloud.datasets.documents.queue_order import ORDER
 from scientistcloud.datasets.queue.forecast import (
-    Outlook,
+    Forecast,
     Scene,
     expected_start,
-    look_out,
+    forecast_start,
     read_scene,
 )
-from scientistcloud.datasets.queue.sort_order import ORDER
 
 _FIELDS = {
     "uuid": 1,
@@ -65,7 +65,9 @@ def describe(
     conversion = document.get("conversion")
     queued = document.get("status") == DatasetStatus.QUEUED.value
     due_at = _due_at(conversion) if queued else None
-    outlook = look_out(collection, document, scene or read_scene(collection)) if queued else None
+    forecast = (
+        forecast_start(collection, document, scene or read_scene(collection)) if queued else None
+    )
     return {
         "uuid": document.get("uuid"),
         "name": document.get("name"),
@@ -79,10 +81,12 @@ def describe(
         "updated_at": document.get("updated_at"),
         "completed_at": document.get("completed_at"),
         "owner": _text(value_at(conversion, "lease", "owner")),
-        "position": outlook.position if outlook else None,
-        "waiting": _why(document, due_at, outlook) if outlook else None,
+        "position": forecast.position if forecast else None,
+        "waiting": _why(document, due_at, forecast) if forecast else None,
         "due_at": due_at,
-        "expected_start": (expected_start(outlook, due_at, datetime.now(UTC)) if outlook else None),
+        "expected_start": (
+            expected_start(forecast, due_at, datetime.now(UTC)) if forecast else None
+        ),
     }
 
 
@@ -117,11 +121,11 @@ def _due_at(conversion: Any) -> datetime | None:
     return found if isinstance(found, datetime) and found > datetime.now(UTC) else None
 
 
-def _why(document: Mapping[str, Any], due_at: datetime | None, outlook: Outlook) -> str:
-    if due_at is None and outlook.is_limited:
+def _why(document: Mapping[str, Any], due_at: datetime | None, forecast: Forecast) -> str:
+    if due_at is None and forecast.is_limited:
         return (
-            f"{outlook.running_of_user} of its user's datasets are being converted, and it is "
-            f"number {outlook.of_user} of those that wait: more at a time than "
+            f"{forecast.running_of_user} of its user's datasets are being converted, and it is "
+            f"number {forecast.of_user} of those that wait: more at a time than "
             "MAX_CONVERTING_PER_USER allows."
         )
     if due_at is None:

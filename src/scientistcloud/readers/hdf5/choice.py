@@ -9,7 +9,7 @@ In this order:
 
 Arrays of the same shape in the same group become fields of the same dataset; so do the members of
 a compound type. Axes are no fields. Arrays whose paths differ in a number that counts time are
-timesteps (`hdf5_numbered`).
+timesteps (`hdf5.numbered`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Images: PNG, JPEG, JPEG 2000 and WebP; the work is done in `image_open`."""
+"""Images: PNG, JPEG, JPEG 2000 and WebP; the work is done in `images.open`."""
 
 from __future__ import annotations
 

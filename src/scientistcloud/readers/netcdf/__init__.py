@@ -1,6 +1,6 @@
 """NetCDF files, classic (1, 2, 5) and NetCDF-4: one file, or several as a series.
 
-Which variables become which datasets is told in `cf_grids`, how they are unpacked in `cf_packing`.
+Which variables become which datasets is told in `cf.grids`, how they are unpacked in `cf.packing`.
 Several files whose grids and variables are equal are a series: their timesteps follow each other,
 in the order of their times where all are known, else in natural order of the names. Else each file
 is a dataset of its own; the largest is the main one.

@@ -1,4 +1,4 @@
-"""NetCDF files, opened read-only, with their variables as `cf_variables` has them."""
+"""NetCDF files, opened read-only, with their variables as `cf.variables` has them."""
 
 from __future__ import annotations
 

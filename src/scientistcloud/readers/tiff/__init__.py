@@ -1,6 +1,6 @@
 """TIFF: stacks, multi-page files, OME-TIFF, ImageJ, GeoTIFF, in all their compressions.
 
-The work is done in `tiff_open`, which is imported when the first TIFF is opened.
+The work is done in `tiff.open`, which is imported when the first TIFF is opened.
 """
 
 from __future__ import annotations

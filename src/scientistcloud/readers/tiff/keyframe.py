@@ -24,8 +24,8 @@ from scientistcloud.errors import (
 from scientistcloud.readers.files.open_files import FilePool
 from scientistcloud.readers.planes.likeness import ImageKind
 from scientistcloud.readers.tiff import color
+from scientistcloud.readers.tiff.color import subsampled_decoder
 from scientistcloud.readers.tiff.pages import PageFormat
-from scientistcloud.readers.tiff.subsampled import subsampled_decoder
 
 _JPEG_LIKE = frozenset({6, 7, 34892, 33007})
 _ALPHA = (1, 2)

@@ -31,7 +31,7 @@ _END_OF_JPEG = b"\xff\xd9"
 
 @dataclass(frozen=True)
 class PageFormat:
-    """What pages have in common that are stored alike; made by `tiff_keyframe`.
+    """What pages have in common that are stored alike; made by `tiff.keyframe`.
 
     Attributes
     ----------

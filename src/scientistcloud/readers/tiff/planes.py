@@ -1,4 +1,4 @@
-"""Planes of TIFF pages as they are shown: the pixels of `tiff_pages` through `tiff_color`."""
+"""Planes of TIFF pages as they are shown: the pixels of `tiff.pages` through `tiff.color`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The series of pages that one TIFF file holds.
 
-A file whose pages are all alike and that no instrument's conventions claim is read by `tiff_ifd`
-alone, which takes microseconds a page; tifffile explains all others (`tiff_explained`).
+A file whose pages are all alike and that no instrument's conventions claim is read by `tiff.ifd`
+alone, which takes microseconds a page; tifffile explains all others (`tiff.explained`).
 """
 
 from __future__ import annotations

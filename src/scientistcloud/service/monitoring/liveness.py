@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-class Pulse:
+class Liveness:
     """When each thread was last seen to go round; from any thread.
 
     Parameters

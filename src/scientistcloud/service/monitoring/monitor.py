@@ -5,26 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import structlog
 
 from scientistcloud.datasets.documents.document import Claim
 from scientistcloud.datasets.reports.gauges import QueueGauges
+from scientistcloud.datasets.store import DatasetStore
 from scientistcloud.errors import DatabaseUnavailable
 from scientistcloud.service.attempt_record import AttemptRecord
 from scientistcloud.service.confinement.limits import resident_bytes
 from scientistcloud.service.monitoring.endpoint import Endpoint
-from scientistcloud.service.monitoring.liveness import Pulse
+from scientistcloud.service.monitoring.liveness import Liveness
 from scientistcloud.service.monitoring.metrics import ServiceMetrics
 from scientistcloud.service.monitoring.status import ServiceStatus
 from scientistcloud.service.monitoring.storage import StorageWatch, look_at_storage
 from scientistcloud.service.monitoring.traces import open_traces
 from scientistcloud.service.outcome import Ending
+from scientistcloud.service.processes.children import WarmProcess
 from scientistcloud.settings import Settings
-
-if TYPE_CHECKING:
-    from scientistcloud.service.context import Surroundings
 
 log = structlog.get_logger(__name__)
 
@@ -36,15 +34,19 @@ class Monitor:
 
     Attributes
     ----------
-    pulse : Pulse
+    liveness : Liveness
         Where the threads of the service report that they go round.
     storage : StorageWatch
         What the folders of the datasets looked like last.
+    faults : dict
+        What is wrong with this installation, by code: health is degraded while there is any.
+    paused : dict
+        Why this service claims nothing for the time being, by code.
     """
 
     def __init__(self, settings: Settings, owner: str, stopping: threading.Event) -> None:
         upload, converted = settings.in_data_dir, settings.out_data_dir
-        self.pulse = Pulse()
+        self.liveness = Liveness()
         self.storage = StorageWatch(lambda: look_at_storage(upload, converted))
         self.metrics = ServiceMetrics(owner)
         self.metrics.watch(self.status)
@@ -52,7 +54,10 @@ class Monitor:
         self._stopping = stopping
         self._traces = open_traces(owner)
         self._endpoint = Endpoint(self.metrics.registry, self.status)
-        self._around: Surroundings | None = None
+        self.faults: dict[str, str] = {}
+        self.paused: dict[str, str] = {}
+        self._store: DatasetStore | None = None
+        self._warm: WarmProcess | None = None
         self._waiting_for = "It has not been reached yet."
         self._queue: QueueGauges | None = None
         self._queue_at = 0.0
@@ -65,11 +70,11 @@ class Monitor:
     def waits_for_database(self, reason: str) -> None:
         self._waiting_for = reason
 
-    def attach(self, around: Surroundings) -> None:
+    def attach(self, store: DatasetStore, warm: WarmProcess) -> None:
         """Watch these, too, now that they are there."""
-        self._around = around
+        self._store, self._warm = store, warm
         threading.Thread(
-            target=self._look_at_queue, args=(around,), name="queue-gauges", daemon=True
+            target=self._look_at_queue, args=(store,), name="queue-gauges", daemon=True
         ).start()
 
     def ended(self, claim: Claim, ending: Ending, record: AttemptRecord) -> None:
@@ -92,29 +97,29 @@ class Monitor:
             storage_problem=self.storage.problem(),
             storage_seen=self.storage.has_answered,
             storage_free_bytes=self.storage.free_bytes,
-            thread_ages_seconds=self.pulse.ages_seconds(),
+            thread_ages_seconds=self.liveness.ages_seconds(),
         )
-        around = self._around
-        if around is None:
+        store, warm = self._store, self._warm
+        if store is None or warm is None:
             return status
-        pids = around.warm.child_pids()
+        pids = warm.child_pids()
         return replace(
             status,
             database_problem=None,
-            database_up=around.store.is_reachable,
-            warm=around.warm.is_running,
-            paused=dict(around.paused),
-            faults=dict(around.faults),
+            database_up=store.is_reachable,
+            warm=warm.is_running,
+            paused=dict(self.paused),
+            faults=dict(self.faults),
             children=len(pids),
             children_memory_bytes=sum(resident_bytes(pid) for pid in pids),
             queue=self._queue,
             queue_age_seconds=time.monotonic() - self._queue_at,
         )
 
-    def _look_at_queue(self, around: Surroundings) -> None:
+    def _look_at_queue(self, store: DatasetStore) -> None:
         while not self._stopping.is_set():
             try:
-                self._queue = around.store.gauges()
+                self._queue = store.gauges()
                 self._queue_at = time.monotonic()
             except DatabaseUnavailable as error:
                 log.debug("Cannot count the datasets", reason=error.message)
