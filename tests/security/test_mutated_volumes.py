@@ -17,8 +17,9 @@ from scientistcloud.conversion.inspect import open_source
 from scientistcloud.errors import ConversionError, StorageUnavailable
 from scientistcloud.grid import Box
 from tests.fuzz.mutations import mutate
-from tests.readers import (
-    test_dicom,
+from tests.readers.contract import SourceContract, read_box
+from tests.readers.dicom import test_dicom
+from tests.readers.volumes import (
     test_metaimage,
     test_mrc,
     test_nifti,
@@ -26,7 +27,6 @@ from tests.readers import (
     test_nrrd,
     test_raw,
 )
-from tests.readers.contract import SourceContract, read_box
 
 ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
     test_nifti: ("i2", "nifti2", "pair", "analyze", "gz", "scaled", "rgb", "vectors"),

@@ -15,6 +15,7 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from tests.readers.contract import same
+from tests.readers.hdf5.test_hdf5 import write
 from tests.readers.opening import (
     assert_choices_round_trip,
     chosen,
@@ -23,7 +24,6 @@ from tests.readers.opening import (
     opened,
     whole,
 )
-from tests.readers.test_hdf5 import write
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from scientistcloud.errors import ConversionError
 from tests.readers.opening import error_of, numbers, opened, whole
-from tests.readers.test_zarr import absent_chunks, group, put
+from tests.readers.zarr.test_zarr import absent_chunks, group, put
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.readers.contract import same
+from tests.readers.netcdf.test_netcdf import create
 from tests.readers.opening import numbers, opened, whole
-from tests.readers.test_netcdf import create
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from scientistcloud.errors import (
 )
 from scientistcloud.grid import Box
 from tests.readers.contract import read_box, same
+from tests.readers.hdf5.test_hdf5 import write
 from tests.readers.opening import chosen, error_of, numbers, opened, whole
-from tests.readers.test_hdf5 import write
 
 
 @pytest.fixture

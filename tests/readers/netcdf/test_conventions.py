@@ -10,9 +10,9 @@ import pytest
 
 from scientistcloud.errors import InvalidOptions, UnstructuredMesh
 from tests.readers.contract import same
+from tests.readers.netcdf.test_netcdf import create
+from tests.readers.netcdf.test_packing import as_netcdf4_reads
 from tests.readers.opening import assert_choices_round_trip, chosen, error_of, opened, whole
-from tests.readers.test_netcdf import create
-from tests.readers.test_netcdf_packing import as_netcdf4_reads
 
 
 @pytest.fixture
