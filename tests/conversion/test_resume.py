@@ -236,7 +236,7 @@ def copied(root: Path, source: Any, stop: Callable[[], bool], threads: int) -> P
             threads=threads,
             progress=progress,
             stop=stop,
-            keeps=kept.keeper("", writer, lambda: done),
+            keeper=kept.keeper("", writer, lambda: done),
         )
         writer.finish()
     assert done == planned.total_bytes

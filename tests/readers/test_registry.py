@@ -29,8 +29,7 @@ from scientistcloud.readers import registry
 from scientistcloud.readers.base import Match, Selection, Sensor, Source
 from scientistcloud.readers.files.listing import scan
 from scientistcloud.readers.registry import READERS, detect, load_reader
-
-from .test_tiff import noise, write_stack
+from tests.readers.tiff.test_tiff import noise, write_stack
 
 
 @pytest.fixture
@@ -274,7 +273,7 @@ def test_values_of_an_archive(up: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         for path in up.iterdir():
             archive.write(path, f"inner/{path.name}")
-    from .test_tiff_samples import whole
+    from tests.readers.tiff.test_samples import whole
 
     scratch = tmp_path / "scratch"
     scratch.mkdir()

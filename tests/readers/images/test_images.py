@@ -18,9 +18,8 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from scientistcloud.grid import Box
-
-from .contract import Case, SourceContract, read_box
-from .test_tiff import noise
+from tests.readers.contract import Case, SourceContract, read_box
+from tests.readers.tiff.test_tiff import noise
 
 
 def smooth(shape: tuple[int, ...], seed: int = 1) -> np.ndarray:

@@ -13,9 +13,8 @@ from PIL import Image
 
 from scientistcloud.conversion.inspect import open_source
 from scientistcloud.errors import ConversionError, UnsupportedDtype
-
-from .test_tiff import noise
-from .test_tiff_samples import whole
+from tests.readers.tiff.test_samples import whole
+from tests.readers.tiff.test_tiff import noise
 
 
 def fields_of(path: Path, scratch: Path, **parameters: object) -> dict[str, np.ndarray]:

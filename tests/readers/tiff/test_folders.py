@@ -17,10 +17,9 @@ from scientistcloud.errors import (
     UnlikeSlices,
 )
 from scientistcloud.grid import Box
-
-from .contract import read_box
-from .test_tiff import noise, write_stack
-from .test_tiff_samples import whole
+from tests.readers.contract import read_box
+from tests.readers.tiff.test_samples import whole
+from tests.readers.tiff.test_tiff import noise, write_stack
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from scientistcloud.conversion.inspect import open_source
 from scientistcloud.errors import ConversionError, CorruptSource
 from scientistcloud.grid import Box
-
-from .contract import random_boxes, read_box
-from .test_tiff import noise
-from .test_tiff_samples import whole
+from tests.readers.contract import random_boxes, read_box
+from tests.readers.tiff.test_samples import whole
+from tests.readers.tiff.test_tiff import noise
 
 DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
 

@@ -14,9 +14,8 @@ from scientistcloud.errors import CorruptSource, MissingMember, UnlikeSlices
 from scientistcloud.grid import Box
 from scientistcloud.readers.base import Source
 from scientistcloud.readers.tiff.ome_xml import parse_ome
-
-from .contract import Case, SourceContract, read_box
-from .test_tiff import noise
+from tests.readers.contract import Case, SourceContract, read_box
+from tests.readers.tiff.test_tiff import noise
 
 HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>'

@@ -13,8 +13,7 @@ from scientistcloud.conversion.inspect import open_source
 from scientistcloud.errors import CorruptSource, InvalidOptions, UnlikeSlices
 from scientistcloud.grid import Box
 from scientistcloud.readers.base import Source
-
-from .contract import read_box
+from tests.readers.contract import read_box
 
 # name: (dims with x first, dtype, components, fields)
 FACTS = {

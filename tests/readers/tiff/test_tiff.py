@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from .contract import Case, SourceContract
+from tests.readers.contract import Case, SourceContract
 
 
 def noise(shape: tuple[int, ...], dtype: str, seed: int = 1) -> np.ndarray:
