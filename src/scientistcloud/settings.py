@@ -23,7 +23,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scientistcloud import host
 from scientistcloud.errors import BadSettings
@@ -92,6 +92,13 @@ def _setting(variable: str, default: Any, allowed: str, meaning: str, **more: An
     )
 
 
+def _words(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -177,9 +184,88 @@ class Settings(BaseSettings):
         "METRICS_PORT", 9090, "a port from 0 (none) to 65535",
         "Port of the Prometheus metrics; taken: a warning.",
     )  # fmt: skip
+    auth: Annotated[Literal["none", "token", "portal"], BeforeValidator(_lower)] = _setting(
+        "AUTH", "none", "none, token or portal",
+        "Who the HTTP API takes callers for: none (all are you; on loopback only), token (tokens "
+        "and keys), portal (also whom a trusted portal names).",
+    )  # fmt: skip
     secret_key: SecretStr | None = _setting(
         "SECRET_KEY", None, "any text",
-        "Key of the portal's tokens (HS256).", shown="none",
+        "Key of the auth service's tokens (HS256).", shown="none",
+    )  # fmt: skip
+    token_audience: str = _setting(
+        "AUTH0_AUDIENCE", "sclib-api", "any text", "Audience of the tokens.",
+    )  # fmt: skip
+    oidc_issuer: str | None = _setting(
+        "OIDC_ISSUER", None, "https://...", "Issuer of OIDC tokens that are accepted, too.",
+        shown="none",
+    )  # fmt: skip
+    oidc_audience: str | None = _setting(
+        "OIDC_AUDIENCE", None, "any text", "Audience that OIDC tokens must be for.", shown="any",
+    )  # fmt: skip
+    admin_emails: Words = _setting(
+        "ADMIN_EMAILS", (), "addresses with commas between",
+        "Who may do everything.", shown="nobody",
+    )  # fmt: skip
+    admin_role: str = _setting(
+        "ADMIN_ROLE", "scientistcloud-admin", "any text",
+        "Role in the claim `roles` of an OIDC token that makes an administrator.",
+    )  # fmt: skip
+    portal_secret: SecretStr | None = _setting(
+        "PORTAL_SECRET", None, "any text",
+        "What a portal sends as X-Portal-Secret to be believed (AUTH=portal).", shown="none",
+    )  # fmt: skip
+    portal_networks: Words = _setting(
+        "PORTAL_NETWORKS", (), "networks such as 172.18.0.0/16, with commas between",
+        "From where a portal is believed without a secret (AUTH=portal).", shown="none",
+    )  # fmt: skip
+    cors_origins: Words = _setting(
+        "CORS_ORIGINS", (), "origins such as https://portal.example, with commas between",
+        "Pages of other origins that may call the API.", shown="none",
+    )  # fmt: skip
+    root_path: str = _setting(
+        "ROOT_PATH", "", "a path such as /scientistcloud",
+        "Path that a proxy puts in front of the API and the page.", shown="none",
+    )  # fmt: skip
+    upload_quota_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=0)] = _setting(
+        "UPLOAD_QUOTA", 0, "a size such as 500G, 0 for no limit",
+        "What one user may have uploaded, running uploads included.", shown="0: no limit",
+    )  # fmt: skip
+    upload_most_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=1)] = _setting(
+        "UPLOAD_MAX_SIZE", 10 * 1024**4, "a size such as 10TiB",
+        "The largest file that can be uploaded.", shown="10TiB",
+    )  # fmt: skip
+    upload_keep_free_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=0)] = _setting(
+        "UPLOAD_KEEP_FREE", 5 * 1024**3, "a size such as 5GiB",
+        "What uploads leave free on the disk.", shown="5GiB",
+    )  # fmt: skip
+    upload_quiet_seconds: Seconds = _setting(
+        "UPLOAD_QUIET_SECONDS", 60.0, "a number of seconds above 0",
+        "A dataset that nobody finishes is queued when nothing has come for so long.",
+    )  # fmt: skip
+    upload_expiry_seconds: Seconds = _setting(
+        "UPLOAD_EXPIRY_SECONDS", 7 * 86400.0, "a number of seconds above 0",
+        "An unfinished upload of a file is removed when nothing has come for so long.",
+    )  # fmt: skip
+    upload_path_folders: Words = _setting(
+        "UPLOAD_PATH_FOLDERS", (), "folders with commas between",
+        "From where the portal may have files taken over (upload-path).", shown="none",
+    )  # fmt: skip
+    import_private: bool = _setting(
+        "IMPORT_PRIVATE_ADDRESSES", False, "true or false",
+        "Whether files may be imported from addresses of private networks.",
+    )  # fmt: skip
+    delete_grace_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = _setting(
+        "DELETE_GRACE_SECONDS", 7 * 86400.0, "a number of seconds, 0 or more",
+        "How long a deleted dataset can be brought back.",
+    )  # fmt: skip
+    stream_cache_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=1)] = _setting(
+        "STREAM_CACHE", 256 * 1024**2, "a size such as 256MiB",
+        "Decoded blocks that the API keeps in memory.", shown="256MiB",
+    )  # fmt: skip
+    stream_box_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=1)] = _setting(
+        "STREAM_BOX_LIMIT", 256 * 1024**2, "a size such as 256MiB",
+        "The largest box of samples in one answer.", shown="256MiB",
     )  # fmt: skip
     lease_seconds: Seconds = _setting(
         "LEASE_SECONDS", 15.0, "a number of seconds above 0",
@@ -346,4 +432,6 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, SecretStr):
         return "(hidden)"
+    if isinstance(value, tuple):
+        return ",".join(value)
     return f"{value:.15g}" if isinstance(value, float) else str(value)

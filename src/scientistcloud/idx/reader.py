@@ -198,15 +198,9 @@ class IdxReader:
         self, payload: Payload, piece: Piece, field: int, timestep: int, out: NDArray[Any]
     ) -> None:
         if payload.data is None:
-            out[piece.target] = self._default(field)
+            out[piece.target] = default_samples(self.header, field)
         else:
-            _scatter(out[piece.target], self.decode_block(payload, field, timestep)[piece.source])
-
-    def _default(self, field: int) -> Any:
-        item = self.header.fields[field]
-        return np.frombuffer(bytes([item.default_value & 0xFF]) * item.dtype.itemsize, item.dtype)[
-            0
-        ]
+            scatter(out[piece.target], self.decode_block(payload, field, timestep)[piece.source])
 
     def _empty(self, field: int, shape: Shape) -> NDArray[Any]:
         item = self.header.fields[field]
@@ -230,7 +224,13 @@ def is_idx(head: bytes) -> bool:
     return text.startswith("(version)") or (is_xml(text) and "<idxfile" in text)
 
 
-def _scatter(out: NDArray[Any], samples: NDArray[Any]) -> None:
+def default_samples(header: IdxHeader, field: int) -> Any:
+    """What the samples of a block are that was left out."""
+    item = header.fields[field]
+    return np.frombuffer(bytes([item.default_value & 0xFF]) * item.dtype.itemsize, item.dtype)[0]
+
+
+def scatter(out: NDArray[Any], samples: NDArray[Any]) -> None:
     """Copy; component by component where the samples of `out` do not lie side by side.
 
     NumPy copies rows of 3 bytes one at a time, but a strided column at several GB/s.
