@@ -147,7 +147,8 @@ def test_a_dataset_that_is_not_there_is_404(api: Api) -> None:
         assert answer.status_code == 404
         body = answer.json()
         assert body["success"] is False
-        assert identifier in body["message"]
+        assert body["detail"] == body["message"]
+        assert body["code"] == "DatasetNotFound"
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,7 @@ def test_without_mongodb_it_starts_and_says_why(tmp_path: Path) -> None:
         assert body["status"] == "degraded"
         answer = api.http.get("/api/v1/datasets/x/status")
         assert answer.status_code == 503
-        assert answer.json()["error"]["code"] == "DatabaseUnavailable"
+        assert answer.json()["code"] == "DatabaseUnavailable"
         assert answer.json()["success"] is False
         log = api.log.read_text()
     assert "hunter2" not in f"{body} {answer.text} {log}"

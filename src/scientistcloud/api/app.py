@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio.to_thread
 import structlog
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from scientistcloud import __version__
-from scientistcloud.api import health, statuses
-from scientistcloud.api.link import DatabaseLink
+from scientistcloud.api import health, pages
+from scientistcloud.api.context import ApiContext
+from scientistcloud.api.hardening import Hardened
+from scientistcloud.api.hub import EventHub
 from scientistcloud.api.metrics import ApiMetrics, MeasuredApp, answer_metrics
+from scientistcloud.api.portal import statuses
+from scientistcloud.api.problems import add_handlers
+from scientistcloud.api.streams import routes as streams
+from scientistcloud.api.v2 import datasets, events, files, people, sharing, tus, uploads
 from scientistcloud.datasets.watching.statuses import StatusChange, StatusWatch
 from scientistcloud.errors import DatabaseUnavailable, printable
 from scientistcloud.settings import Settings
@@ -23,38 +30,97 @@ log = structlog.get_logger(__name__)
 
 _RECONNECT_SECONDS = 1.0
 _STOP_SECONDS = 3.0
+_THREADS = 64
+EXPOSED_HEADERS = (
+    "etag", "location", "tus-resumable", "upload-offset", "upload-length", "upload-expires",
+    "tus-version", "tus-extension", "tus-max-size", "x-dtype", "x-shape", "x-generation",
+)  # fmt: skip
+
+
+ROUTERS = (
+    health.router,
+    streams.streams,
+    streams.boxes,
+    tus.router,
+    uploads.router,
+    events.router,
+    files.router,
+    sharing.router,
+    people.router,
+    datasets.router,
+    statuses.router,
+    pages.router,
+)
+"""Every route of the API; each has its action in the table of rights."""
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; it starts without MongoDB and connects as soon as that is possible."""
-    link = DatabaseLink(settings)
+    context = ApiContext(settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        stopping = threading.Event()
-        watcher = threading.Thread(
-            target=log_status_changes, args=(link, stopping), name="status-watch", daemon=True
-        )
-        watcher.start()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Requests wait for a thread, never for each other's disks.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        hub = app.state.hub = EventHub(context, asyncio.get_running_loop())
+        hub.start()
+        threads = [
+            threading.Thread(target=target, args=(context,), name=name, daemon=True)
+            for name, target in (("status-watch", log_status_changes), ("upkeep", look_after))
+        ]
+        for thread in threads:
+            thread.start()
         yield
-        stopping.set()
-        watcher.join(_STOP_SECONDS)
-        link.close()
+        context.stopping.set()
+        for thread in threads:
+            thread.join(_STOP_SECONDS)
+        hub.join(_STOP_SECONDS)
+        context.close()
 
-    app = FastAPI(title="scientistcloud", version=__version__, lifespan=lifespan)
-    app.state.link = link
-    app.state.metrics = ApiMetrics(link.problem)
+    app = FastAPI(
+        title="scientistcloud", version=__version__, lifespan=lifespan, root_path=settings.root_path
+    )
+    app.state.context, app.state.link = context, context.link
+    app.state.metrics = ApiMetrics(context.link.problem)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_credentials=True,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=list(EXPOSED_HEADERS),
+        )
+    app.add_middleware(Hardened)
     app.add_middleware(MeasuredApp, metrics=app.state.metrics)
     app.add_route("/metrics", answer_metrics, include_in_schema=False)
-    app.include_router(health.router)
-    app.include_router(statuses.router)
-    app.add_exception_handler(HTTPException, _refusal)
-    app.add_exception_handler(DatabaseUnavailable, _unavailable)
+    for router in ROUTERS:
+        app.include_router(router)
+    add_handlers(app)
     return app
 
 
-def log_status_changes(link: DatabaseLink, stopping: threading.Event) -> None:
+def look_after(context: ApiContext) -> None:
+    """Queue quiet uploads, drop expired ones, empty the trash, until told to stop."""
+    interval_seconds = min(5.0, context.settings.upload_quiet_seconds / 4)
+    is_prepared = False
+    while not context.stopping.wait(interval_seconds):
+        try:
+            if not is_prepared:
+                context.intake.ledger.ensure_indexes()
+                is_prepared = True
+            context.intake.look_after()
+            context.trash.empty()
+        except DatabaseUnavailable as error:
+            log.debug("Uploads cannot be looked after now", reason=error.message)
+        except Exception:
+            # A bug, or storage that is away: the next round may do better.
+            log.exception("Uploads cannot be looked after")
+
+
+def log_status_changes(context: ApiContext) -> None:
     """Connect, then log each change of a dataset's status in one line, until told to stop."""
+    link, stopping = context.link, context.stopping
     told = ""
     while not stopping.is_set():
         try:
@@ -84,15 +150,3 @@ def _log_outage(error: DatabaseUnavailable) -> None:
 def _shown(value: object) -> str:
     """One unbroken piece of a line, whatever a document holds."""
     return printable(str(value)[:128])
-
-
-def _refusal(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    body = {"success": False, "message": error.detail, "detail": error.detail}
-    return JSONResponse(body, error.status_code, headers=error.headers)
-
-
-def _unavailable(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DatabaseUnavailable)
-    body = {"success": False, "detail": error.message, "error": error.to_dict()}
-    return JSONResponse({**body, "message": error.message}, 503)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pymongo
 from pymongo import MongoClient
+from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from scientistcloud.database.connection import connect
@@ -42,6 +43,10 @@ class DatabaseLink:
             self._settings.collection,
             timeout_seconds=_STATEMENT_SECONDS,
         )
+
+    def database(self) -> Database[dict[str, Any]]:
+        """The database; raises `DatabaseUnavailable` as `collection` does."""
+        return self._connected()[self._settings.db_name]
 
     def problem(self) -> str | None:
         """Why MongoDB does not answer, None if it does; found out within a second."""

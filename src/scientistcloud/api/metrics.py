@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from fastapi import Request
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -16,11 +17,13 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scientistcloud import __version__
+from scientistcloud.access.action import Action
+from scientistcloud.api.callers import caller_of
+from scientistcloud.api.rights import require
 
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 3, 10)
 _ELSEWHERE = "other"
@@ -95,6 +98,7 @@ class MeasuredApp:
 
 
 def answer_metrics(request: Request) -> Response:
-    """All numbers, in Prometheus' text format."""
+    """All numbers, in Prometheus' text format; for administrators."""
+    require(request, caller_of(request), Action.OPERATE, None)
     metrics: ApiMetrics = request.app.state.metrics
     return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

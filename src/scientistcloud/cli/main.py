@@ -26,6 +26,7 @@ COMMANDS = {
     "retry": "requests",
     "cancel": "requests",
     "worker": "worker",
+    "serve": "serve",
     "doctor": "doctor",
 }
 """Command -> module of this package that has it in its ``app``."""

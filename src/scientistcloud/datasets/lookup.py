@@ -20,24 +20,30 @@ STATUS_FIELDS = {
 _LARGEST_INT = 2**63 - 1
 
 
-def find_status(collection: GuardedCollection, identifier: str) -> Document | None:
-    """The status fields of the dataset that `identifier` names, or None.
+def find_named(collection: GuardedCollection, identifier: str) -> Document | None:
+    """The dataset that `identifier` names, or None.
 
     36 characters with 4 hyphens are a uuid, digits an ``id``, a text with a hyphen a slug, any
     other an exact name; where that finds nothing, the identifier is tried as the others.
     """
     for query in _queries(identifier):
-        found = collection.find_one(query, STATUS_FIELDS)
+        found = collection.find_one(query)
         if found is not None:
             return found
     return None
 
 
 def list_statuses(
-    collection: GuardedCollection, *, status: str | None, limit: int, offset: int
+    collection: GuardedCollection,
+    visible: Mapping[str, Any],
+    *,
+    status: str | None,
+    limit: int,
+    offset: int,
 ) -> list[Document]:
-    """The status fields of the datasets, or of those in one status, in the order of `_id`."""
-    query: Mapping[str, Any] = {"status": {"$eq": status}} if status else {}
+    """The status fields of what is `visible`, or of those in one status, in the order of `_id`."""
+    parts = [each for each in (visible, {"status": {"$eq": status}} if status else {}) if each]
+    query: Mapping[str, Any] = {"$and": parts} if parts else {}
     with collection.guard() as raw:
         return list(raw.find(query, STATUS_FIELDS, sort=[("_id", 1)], skip=offset, limit=limit))
 

@@ -108,6 +108,10 @@ class Results:
             raise ResultNotFound("This result was replaced by a newer one.")
         return found
 
+    def has(self, uuid: str) -> bool:
+        """Whether there is a result."""
+        return bool(_NAME.fullmatch(uuid)) and (self._converted / uuid / HEADER).is_file()
+
     def _open_newest(self, uuid: str, name: str) -> Result:
         folder = self._converted / uuid / name if name else self._converted / uuid
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from scientistcloud.api.link import DatabaseLink
+from scientistcloud.access.action import Action
+from scientistcloud.access.listing import visible_to
+from scientistcloud.api.rights import Granted, identified, permitted
 from scientistcloud.datasets.documents.document import DatasetStatus
-from scientistcloud.datasets.lookup import find_status, list_statuses
+from scientistcloud.datasets.lookup import list_statuses
 from scientistcloud.datasets.reports.overview import place_and_start
 
 router = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
@@ -41,27 +43,28 @@ class StatusList(BaseModel):
 
 @router.get("/statuses")
 def get_statuses(
-    request: Request,
-    status: Annotated[str | None, Query(description="only datasets in this status")] = None,
+    granted: Annotated[Granted, permitted(Action.ANYTHING)],
+    status: Annotated[str | None, Query(max_length=100, description="only in this status")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> StatusList:
     """The statuses of many datasets, a page at a time."""
-    link: DatabaseLink = request.app.state.link
-    found = list_statuses(link.collection(), status=status, limit=limit, offset=offset)
+    found = list_statuses(
+        granted.context.datasets, visible_to(granted.caller),
+        status=status, limit=limit, offset=offset,
+    )  # fmt: skip
     return StatusList(datasets=[answer_for(each) for each in found], count=len(found))
 
 
 @router.get("/{identifier}/status")
-def get_status(request: Request, identifier: str) -> StatusAnswer:
+def get_status(
+    request: Request, identifier: str, granted: Annotated[Granted, identified(Action.SEE)]
+) -> StatusAnswer:
     """The status of the dataset with this uuid, id, slug or name."""
-    link: DatabaseLink = request.app.state.link
-    found = find_status(link.collection(), identifier)
-    if found is None:
-        raise HTTPException(404, f"There is no dataset {identifier!r}.")
+    found = granted.document
     answer = answer_for(found)
     if answer.status == DatasetStatus.QUEUED:
-        place = place_and_start(link.collection(), found["_id"])
+        place = place_and_start(granted.context.datasets, found["_id"])
         answer.position, answer.expected_start = place
     return answer
 

@@ -1,0 +1,61 @@
+"""Serving the API and the page until a signal ends it."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import uvicorn
+
+from scientistcloud.api.app import create_app
+from scientistcloud.errors import BadSettings
+from scientistcloud.logs import set_up_logging
+from scientistcloud.settings import Settings
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 5001
+_STOP_SECONDS = 5
+_BACKLOG = 2048
+
+
+def serve(settings: Settings, host: str, port: int) -> int:
+    """Serve; returns the exit status.
+
+    Raises
+    ------
+    BadSettings
+        Everybody on the network would be taken for this computer's user.
+    """
+    require_safe(settings, host)
+    set_up_logging(settings.log_format, settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_config=None,
+        # Health checks would bury the lines that operators look for.
+        access_log=settings.log_level == "debug",
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        backlog=_BACKLOG,
+        server_header=False,
+    )
+    return 0
+
+
+def require_safe(settings: Settings, host: str) -> None:
+    """Raise `BadSettings` where callers are not told apart and others than this computer call."""
+    if settings.auth != "none" or is_loopback(host):
+        return
+    raise BadSettings(
+        f"AUTH=none takes everybody for you, and {host} can be reached from other computers.",
+        remedy="Set AUTH=token and SECRET_KEY (or OIDC_ISSUER), or AUTH=portal; or listen on "
+        "127.0.0.1.",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this computer reaches the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Routes of streaming: from a request to a function of `streaming`, and back."""

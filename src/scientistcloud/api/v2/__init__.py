@@ -1,0 +1,1 @@
+"""``/api/v2``: the API that the page and programs use."""

@@ -1,0 +1,1 @@
+"""The page: its source (TypeScript) and what is built of it (`./run page`)."""
