@@ -21,7 +21,7 @@ from scientistcloud.api.metrics import ApiMetrics, MeasuredApp, answer_metrics
 from scientistcloud.api.portal import statuses
 from scientistcloud.api.problems import add_handlers
 from scientistcloud.api.streams import routes as streams
-from scientistcloud.api.v2 import datasets, events, files, people, sharing, tus, uploads
+from scientistcloud.api.v2 import datasets, events, files, people, sharing, system, tus, uploads
 from scientistcloud.datasets.watching.statuses import StatusChange, StatusWatch
 from scientistcloud.errors import DatabaseUnavailable, printable
 from scientistcloud.settings import Settings
@@ -47,6 +47,7 @@ ROUTERS = (
     files.router,
     sharing.router,
     people.router,
+    system.router,
     datasets.router,
     statuses.router,
     pages.router,

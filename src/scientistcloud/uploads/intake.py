@@ -154,14 +154,16 @@ class Intake:
     def finish(self, document: Mapping[str, Any]) -> Document:
         """No further file will be begun; queued now, or when those that are coming are in.
 
+        Of a dataset that is queued already, as its last announced file came, nothing changes.
+
         Raises
         ------
         Conflict
-            No file has come, or it is not being uploaded.
+            No file has come.
         """
         uuid = str(document["uuid"])
-        if document.get("status") != "uploading":
-            raise Conflict("The dataset is not being uploaded.")
+        if document.get("status") != "uploading" and document.get("file_count"):
+            return dict(document)
         under_way = self.ledger.under_way(uuid)
         if not document.get("file_count") and not under_way:
             raise Conflict("No file has come yet.", remedy="Upload its files first.")

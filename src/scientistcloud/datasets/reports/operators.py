@@ -60,6 +60,31 @@ def recent_failures(collection: GuardedCollection, limit: int) -> list[Document]
     )
 
 
+def failures_by_code(collection: GuardedCollection) -> list[Document]:
+    """How many datasets are failed, by the code of their error, the most frequent first."""
+    code = {"$ifNull": ["$conversion.error.code", "(none)"]}
+    return collection.aggregate(
+        [
+            {"$match": {"status": DatasetStatus.FAILED.value}},
+            {"$group": {"_id": code, "count": {"$sum": 1}}},
+            {"$sort": {"count": -1}},
+            {"$limit": 50},
+        ]
+    )
+
+
+def storage_by_user(collection: GuardedCollection) -> list[Document]:
+    """Datasets and uploaded bytes of each user, the largest first."""
+    total = {"$sum": {"$cond": [{"$isNumber": "$total_size_bytes"}, "$total_size_bytes", 0]}}
+    return collection.aggregate(
+        [
+            {"$group": {"_id": "$user", "datasets": {"$sum": 1}, "bytes": total}},
+            {"$sort": {"bytes": -1}},
+            {"$limit": 100},
+        ]
+    )
+
+
 def contested(collection: GuardedCollection, limit: int) -> tuple[int, list[Contest]]:
     """How many contested datasets there are, and the last ones, newest first."""
     query = {"conversion.contested.at": {"$gte": EPOCH}}
