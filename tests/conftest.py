@@ -27,6 +27,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SAMPLES = Path(__file__).resolve().parents[1].parent / "shared" / "samples"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the container image's tests out, unless they are asked for (``-m image``)."""
+    if "image" in str(config.option.markexpr):
+        return
+    left_out = [item for item in items if item.get_closest_marker("image")]
+    items[:] = [item for item in items if not item.get_closest_marker("image")]
+    config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """The folder of real files of many instruments; tests that need it are skipped without it."""

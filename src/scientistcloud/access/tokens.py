@@ -69,7 +69,14 @@ class TokenVerifier:
             raise NotSignedIn("The token cannot be used: it is invalid or has expired.") from error
         raise NotSignedIn("The token is of a kind that is not accepted here.")
 
-    def _by_secret(self, token: str) -> dict[str, Any]:
+    def verify_refresh(self, token: str) -> str:
+        """The e-mail of a refresh token; raises `NotSignedIn`."""
+        try:
+            return _proof(self._by_secret(token, "refresh")).email
+        except jwt.PyJWTError as error:
+            raise NotSignedIn("The token cannot be used: it is invalid or has expired.") from error
+
+    def _by_secret(self, token: str, kind: str = "access") -> dict[str, Any]:
         if not self._secret:
             raise NotSignedIn("Tokens of this kind are not accepted: SECRET_KEY is not set.")
         claims: dict[str, Any] = jwt.decode(
@@ -81,8 +88,8 @@ class TokenVerifier:
             leeway=_LEEWAY_SECONDS,
             options={"require": ["exp"]},
         )
-        if claims.get("type", "access") != "access":
-            raise NotSignedIn("A refresh token is no access token.")
+        if claims.get("type", "access") != kind:
+            raise NotSignedIn("A refresh token is no access token, nor the other way around.")
         return claims
 
     def _by_issuer(self, token: str) -> dict[str, Any]:

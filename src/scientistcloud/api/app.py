@@ -18,7 +18,10 @@ from scientistcloud.api.context import ApiContext
 from scientistcloud.api.hardening import Hardened
 from scientistcloud.api.hub import EventHub
 from scientistcloud.api.metrics import ApiMetrics, MeasuredApp, answer_metrics
-from scientistcloud.api.portal import statuses
+from scientistcloud.api.portal import auth, chunks, statuses, teams
+from scientistcloud.api.portal import datasets as portal_datasets
+from scientistcloud.api.portal import files as portal_files
+from scientistcloud.api.portal import uploads as portal_uploads
 from scientistcloud.api.problems import add_handlers
 from scientistcloud.api.streams import routes as streams
 from scientistcloud.api.v2 import datasets, events, files, people, sharing, system, tus, uploads
@@ -50,6 +53,12 @@ ROUTERS = (
     system.router,
     datasets.router,
     statuses.router,
+    portal_uploads.router,
+    chunks.router,
+    portal_files.router,
+    teams.router,
+    auth.router,
+    portal_datasets.router,
     pages.router,
 )
 """Every route of the API; each has its action in the table of rights."""

@@ -16,7 +16,7 @@ from scientistcloud.refusals import NotAllowed, NotSignedIn
 SESSION = "scientistcloud_session"
 _COOKIES = (SESSION, "auth_token")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 LOCAL = Caller(email="local", is_admin=True)
 
 

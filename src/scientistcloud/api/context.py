@@ -22,6 +22,7 @@ from scientistcloud.settings import Settings
 from scientistcloud.streaming.block_cache import BlockCache
 from scientistcloud.streaming.box_reader import BoxReader
 from scientistcloud.streaming.results import Results
+from scientistcloud.uploads.importing import Importer
 from scientistcloud.uploads.incoming import Incoming
 from scientistcloud.uploads.intake import Intake, Limits
 from scientistcloud.uploads.ledger import Ledger
@@ -107,6 +108,10 @@ class ApiContext:
         )
         incoming = Incoming(settings.in_data_dir, settings.upload_keep_free_bytes)
         return Intake(self.datasets, incoming, ledger, limits)
+
+    @cached_property
+    def importer(self) -> Importer:
+        return Importer(self.intake, allow_private=self.settings.import_private)
 
     def close(self) -> None:
         self.stopping.set()

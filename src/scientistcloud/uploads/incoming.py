@@ -167,6 +167,10 @@ class Incoming:
         """Forget an upload, and what has come of it."""
         shutil.rmtree(self._folder(upload_id), ignore_errors=True)
 
+    def exchange(self, source_id: str, target_id: str) -> None:
+        """What has come of one upload becomes what has come of another."""
+        (self._folder(source_id) / "data").replace(self._folder(target_id) / "data")
+
     def ids(self) -> list[str]:
         """All uploads that there are."""
         try:

@@ -172,6 +172,10 @@ class Intake:
             intake.close(self._datasets, document)
         return self._datasets.find_one({"_id": document["_id"]}) or dict(document)
 
+    def fail(self, document: Mapping[str, Any], problem: str) -> None:
+        """The files of a dataset cannot be had."""
+        intake.fail(self._datasets, document["_id"], problem)
+
     def look_after(self) -> None:
         """Queue what has been quiet for long enough; remove uploads that have expired."""
         self._drop_expired()

@@ -10,6 +10,7 @@ from scientistcloud.datasets.catalogue.facts import UPLOADING
 from scientistcloud.datasets.documents import transition
 from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 from scientistcloud.datasets.documents.document import ACTIVE, DatasetStatus
+from scientistcloud.datasets.documents.expression import literal
 from scientistcloud.refusals import Conflict
 
 NOW = "$$NOW"
@@ -79,6 +80,13 @@ def close(collection: GuardedCollection, document: Mapping[str, Any]) -> bool:
         *transition.stamping(),
     ]
     return collection.update_id(query, update)
+
+
+def fail(collection: GuardedCollection, document_id: Any, problem: str) -> None:
+    """Its files cannot be had: ``uploading`` -> ``failed``."""
+    query = {"_id": document_id, "status": DatasetStatus.UPLOADING.value}
+    changes = {"status": "failed", "updated_at": NOW, "error_message": literal(problem)}
+    collection.update_id(query, [{"$set": changes}])
 
 
 def quiet(collection: GuardedCollection, before: datetime) -> list[Document]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 from scientistcloud.datasets.documents.document import ACTIVE, USABLE_UUID, DatasetStatus
-from scientistcloud.refusals import Conflict, DatasetNotFound
+from scientistcloud.refusals import Conflict
 
 COLLECTION = "sclib_deleted"
 
@@ -68,14 +68,12 @@ class Trash:
 
         Raises
         ------
-        DatasetNotFound
-            It was not deleted, or is gone for good.
         Conflict
-            Another dataset has its uuid now.
+            It was not deleted, or is gone for good; or another dataset has its uuid now.
         """
         found = self._trash.find_one({"uuid": {"$eq": uuid}})
         if found is None:
-            raise DatasetNotFound
+            raise Conflict("It was not deleted.", remedy="There is nothing to bring back.")
         document: Document = found["document"]
         other = self._datasets.find_one({"uuid": {"$eq": uuid}}, {"_id": 1})
         if other is not None and other["_id"] != document["_id"]:
