@@ -27,10 +27,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scientistcloud import host
 from scientistcloud.errors import BadSettings
+from scientistcloud.size import DEFAULT_MEMORY_LIMIT_BYTES as DEFAULT_MEMORY_LIMIT_BYTES
 from scientistcloud.size import parse_size as parse_size
 
 SMALLEST_MEMORY_LIMIT_BYTES = 96_000_000
-DEFAULT_MEMORY_LIMIT_BYTES = 8 * 1024**3
 # With neither limit nor number set, no attempt gets less than this because of the others.
 _SHARE_BYTES = 1024**3
 

@@ -6,6 +6,9 @@ import re
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?b?)\s*", re.IGNORECASE)
 
+DEFAULT_MEMORY_LIMIT_BYTES = 8 * 1024**3
+"""Of one conversion, where the host has so much."""
+
 
 def parse_size(value: str | int) -> int:
     """Bytes in `value`: ``B``, ``kB MB GB TB`` (1000), ``KiB MiB GiB TiB`` (1024), ``8G`` = 8 GiB.

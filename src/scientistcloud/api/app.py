@@ -12,7 +12,6 @@ import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from scientistcloud import __version__
 from scientistcloud.api import health, pages
 from scientistcloud.api.context import ApiContext
 from scientistcloud.api.hardening import Hardened
@@ -27,6 +26,7 @@ from scientistcloud.api.streams import routes as streams
 from scientistcloud.api.v2 import datasets, events, files, people, sharing, system, tus, uploads
 from scientistcloud.datasets.watching.statuses import StatusChange, StatusWatch
 from scientistcloud.errors import DatabaseUnavailable, printable
+from scientistcloud.release import __version__
 from scientistcloud.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -8,8 +8,8 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from scientistcloud import __version__
 from scientistcloud.api.link import DatabaseLink
+from scientistcloud.release import __version__
 
 router = APIRouter(tags=["health"])
 

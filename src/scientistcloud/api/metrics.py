@@ -20,10 +20,10 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scientistcloud import __version__
 from scientistcloud.access.action import Action
 from scientistcloud.api.callers import caller_of
 from scientistcloud.api.rights import require
+from scientistcloud.release import __version__
 
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 3, 10)
 _ELSEWHERE = "other"

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from scientistcloud.cli.files.destination import destination
 from scientistcloud.cli.terminal.arguments import (
     JsonOption,
     MemoryOption,
@@ -34,18 +33,12 @@ from scientistcloud.cli.terminal.progress import ProgressDisplay
 from scientistcloud.conversion.options import Codec, ConversionOptions, LayoutName, VerifyMode
 from scientistcloud.conversion.options import Progress as ConversionProgress
 from scientistcloud.conversion.publishing.generations import METADATA
-from scientistcloud.conversion.publishing.publish import StagingLost, publish_log
-from scientistcloud.errors import StorageUnavailable
+from scientistcloud.library.bar import PHASES
+from scientistcloud.library.converting import convert_path
 
 app = command_app()
 
 _SHOWN_NOTES = 10
-PHASES = {
-    "reading": "Looking at the files",
-    "copying": "Converting",
-    "verifying": "Verifying",
-    "publishing": "Publishing",
-}
 RESULT_KEYS = (
     "status",
     "datasets",
@@ -126,26 +119,13 @@ def convert(
 
 def _run(source: Path, target: Path, options: ConversionOptions) -> dict[str, Any]:
     interrupt = Interrupt()
-    with interrupt, ProgressDisplay() as display, destination(source, target) as publication:
-        # Imported after the cheap refusals: this is where the weight is.
-        from scientistcloud.conversion.run import convert as run_conversion
+    with interrupt, ProgressDisplay() as display:
 
         def show(progress: ConversionProgress) -> None:
             label = PHASES.get(progress.phase, progress.phase)
             display.show(label, progress.done_bytes, progress.total_bytes)
 
-        try:
-            result = run_conversion(
-                source.resolve(), publication, options, progress=show, stop=interrupt.is_set
-            )
-        except (StagingLost, StorageUnavailable) as error:
-            if publication.staging.is_dir():
-                raise
-            raise StorageUnavailable(
-                f"Another conversion into {target} took over.", remedy="Wait for that one."
-            ) from error
-        publish_log(publication)
-    return result.to_dict()
+        return convert_path(source, target, options, show, interrupt.is_set).to_dict()
 
 
 def _tell(result: dict[str, Any], target: Path) -> None:

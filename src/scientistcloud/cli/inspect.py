@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +28,7 @@ from scientistcloud.cli.terminal.console import (
     told_errors,
 )
 from scientistcloud.conversion.options import ConversionOptions
-from scientistcloud.errors import SourceNotFound
+from scientistcloud.library.inspecting import inspect_path
 
 app = command_app()
 
@@ -68,22 +67,12 @@ def inspect(
         threads=threads_or_default(threads),
     )
     with told_errors(as_json=as_json):
-        if not source.exists():
-            raise SourceNotFound(f"There is nothing at {source}.", remedy="Check the path.")
-        found = _look(source.resolve(), options)
+        found = inspect_path(source, options)
         if as_json:
             print_json(found)
         else:
             for line in _lines(found, options):
                 say(line)
-
-
-def _look(source: Path, options: ConversionOptions) -> dict[str, Any]:
-    # Imported after the cheap refusals: this is where the weight is.
-    from scientistcloud.conversion.inspect import inspect_source
-
-    with tempfile.TemporaryDirectory(prefix="scientistcloud-inspect-") as scratch:
-        return inspect_source(source, options.sensor, options.parameters, Path(scratch), options)
 
 
 def _lines(found: Mapping[str, Any], options: ConversionOptions) -> Iterator[str]:

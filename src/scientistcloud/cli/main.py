@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from scientistcloud import __version__
+from scientistcloud.release import __version__
 
 COMMANDS = {
     "demo": "demo",

@@ -11,9 +11,8 @@ from scientistcloud.cli.terminal.arguments import JsonOption, command_app
 from scientistcloud.cli.terminal.console import FAILED, print_json, say, size_text, told_errors
 from scientistcloud.cli.terminal.interrupt import Interrupt
 from scientistcloud.cli.terminal.progress import ProgressDisplay
-from scientistcloud.errors import SourceNotFound
-from scientistcloud.idx.check import verify_path
-from scientistcloud.idx.files.damage import Damage
+from scientistcloud.library.verifying import VerifyReport
+from scientistcloud.library.verifying import verify as verify_result
 
 app = command_app()
 
@@ -40,9 +39,8 @@ def verify(
     Exit status: 0 intact, 1 damaged or no dataset of ours, 75 the storage cannot be read.
     """
     with told_errors(as_json=as_json):
-        if not path.exists():
-            raise SourceNotFound(f"There is nothing at {path}.", remedy="Check the path.")
-        damages, checked_bytes = _check(path)
+        report = _check(path)
+        damages, checked_bytes = report.damages, report.bytes_checked
         if as_json:
             print_json(
                 {
@@ -60,10 +58,10 @@ def verify(
             raise typer.Exit(FAILED)
 
 
-def _check(path: Path) -> tuple[list[Damage], int]:
-    checked_bytes = 0
+def _check(path: Path) -> VerifyReport:
     root = path if path.is_dir() else path.parent
     total_bytes = sum(each.stat().st_size for each in root.rglob("*") if each.is_file())
+    checked_bytes = 0
     with Interrupt() as interrupt, ProgressDisplay() as display:
 
         def count(bytes_more: int) -> None:
@@ -71,5 +69,4 @@ def _check(path: Path) -> tuple[list[Damage], int]:
             checked_bytes += bytes_more
             display.show("Checking", checked_bytes, max(total_bytes, checked_bytes))
 
-        damages = list(verify_path(path, progress=count, stop=interrupt.is_set))
-    return damages, checked_bytes
+        return verify_result(path, progress=count, stop=interrupt.is_set)

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from scientistcloud import __version__
 from scientistcloud.conversion.options import ConversionOptions
 from scientistcloud.errors import printable
 from scientistcloud.idx.files.storage import writing
 from scientistcloud.readers.base import Axis, DatasetSpec, SourceSpec
+from scientistcloud.release import __version__
 
 SCHEMA = "scientistcloud/metadata/1"
 _READ_BYTES = 1 << 20

@@ -15,7 +15,6 @@ import pymongo
 import structlog
 from pymongo.errors import PyMongoError
 
-from scientistcloud import __version__
 from scientistcloud.database.connection import connect
 from scientistcloud.datasets.documents.document import Claim, DatasetStatus
 from scientistcloud.datasets.services import ServiceRegistry
@@ -28,6 +27,7 @@ from scientistcloud.errors import (
     OutOfSpace,
     StorageUnavailable,
 )
+from scientistcloud.release import __version__
 from scientistcloud.service.admission import Admission
 from scientistcloud.service.context import ServiceContext
 from scientistcloud.service.heartbeat import Heartbeat

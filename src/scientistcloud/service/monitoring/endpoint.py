@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from scientistcloud import __version__
+from scientistcloud.release import __version__
 from scientistcloud.service.monitoring.status import ServiceStatus
 
 log = structlog.get_logger(__name__)

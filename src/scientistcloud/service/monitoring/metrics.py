@@ -22,8 +22,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from scientistcloud import __version__
 from scientistcloud.errors import DeploymentError, TransientError, catalogue
+from scientistcloud.release import __version__
 from scientistcloud.service.attempt_record import AttemptRecord
 from scientistcloud.service.monitoring.status import ServiceStatus
 from scientistcloud.service.outcome import LOST, Ending

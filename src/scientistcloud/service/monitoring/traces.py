@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from scientistcloud import __version__
 from scientistcloud.datasets.documents.document import Claim
+from scientistcloud.release import __version__
 from scientistcloud.service.attempt_record import AttemptRecord
 from scientistcloud.service.log_keys import log_keys
 from scientistcloud.service.outcome import Ending

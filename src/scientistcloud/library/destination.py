@@ -1,4 +1,4 @@
-"""The folder that ``scientistcloud convert`` writes to: whether it may, and what it leaves."""
+"""The folder that a conversion by hand writes to: whether it may, and what it leaves."""
 
 from __future__ import annotations
 

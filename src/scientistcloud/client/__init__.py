@@ -1,0 +1,1 @@
+"""Speaking with a server from Python and from the command line."""

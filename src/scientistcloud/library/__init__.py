@@ -1,0 +1,1 @@
+"""What notebooks, pipelines and the command line call: convert, inspect, verify, open."""
