@@ -27,6 +27,7 @@ COMMANDS = {
     "cancel": "requests",
     "worker": "worker",
     "serve": "serve",
+    "login": "login",
     "doctor": "doctor",
 }
 """Command -> module of this package that has it in its ``app``."""

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from scientistcloud.cli.home.place import opened
+from scientistcloud.cli.home.remote import server_at, tell
 from scientistcloud.cli.terminal.arguments import (
     HomeOption,
     JsonOption,
+    ServerOption,
     SettingsOption,
     command_app,
 )
@@ -30,6 +32,7 @@ def retry(
     failed: Annotated[
         bool, typer.Option("--failed", help="All datasets whose conversion failed.")
     ] = False,
+    server: ServerOption = None,
     home: HomeOption = None,
     settings_file: SettingsOption = None,
     as_json: JsonOption = False,
@@ -49,6 +52,14 @@ def retry(
     """
     if bool(uuids) == failed:
         raise typer.BadParameter("Give the UUID of a dataset, or --failed.", param_hint="UUID")
+    if server is not None:
+        with server_at(server, as_json=as_json) as client:
+            names = (
+                [each.uuid for each in client.list(status="conversion failed")] if failed else []
+            )
+            for uuid in uuids or names:
+                tell(client.retry(uuid), as_json=as_json)
+        return
     with told_errors(as_json=as_json), opened(home, settings_file) as place:
         names = [str(each["uuid"]) for each in place.store.recent_failures(_ALL)] if failed else []
         done = {uuid: place.store.requeue(uuid) for uuid in uuids or names}
@@ -63,6 +74,7 @@ def cancel(
     uuids: Annotated[
         list[str], typer.Argument(metavar="UUID...", help="The datasets not to convert.")
     ],
+    server: ServerOption = None,
     home: HomeOption = None,
     settings_file: SettingsOption = None,
     as_json: JsonOption = False,
@@ -79,6 +91,11 @@ def cancel(
     Exit status: 0 all are cancelled, 1 at least one was neither queued nor running, 75 MongoDB
     cannot be reached.
     """
+    if server is not None:
+        with server_at(server, as_json=as_json) as client:
+            for uuid in uuids:
+                tell(client.cancel(uuid), as_json=as_json)
+        return
     with told_errors(as_json=as_json), opened(home, settings_file) as place:
         done = {uuid: place.store.cancel(uuid) for uuid in uuids}
         refused = "Dataset {} is neither queued nor being converted."

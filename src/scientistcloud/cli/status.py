@@ -11,9 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from scientistcloud.cli.home.place import Place, opened
+from scientistcloud.cli.home.remote import server_at, tell
 from scientistcloud.cli.terminal.arguments import (
     HomeOption,
     JsonOption,
+    ServerOption,
     SettingsOption,
     command_app,
 )
@@ -49,6 +51,7 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it again each second, until Ctrl-C.")
     ] = False,
+    server: ServerOption = None,
     home: HomeOption = None,
     settings_file: SettingsOption = None,
     as_json: JsonOption = False,
@@ -68,6 +71,12 @@ def status(
     \b
     Exit status: 0, 1 there is no such dataset, 75 MongoDB cannot be reached.
     """
+    if server is not None:
+        with server_at(server, as_json=as_json) as client:
+            found = [client.dataset(uuid)] if uuid else client.list(limit=limit)
+            for each in found:
+                tell(each, as_json=as_json)
+        return
     with told_errors(as_json=as_json), opened(home, settings_file) as place:
         if watch:
             _watch(place, uuid, limit, as_json=as_json)

@@ -14,11 +14,13 @@ import typer
 from scientistcloud.cli.files.staging import StagedFile, find_files, stage_files
 from scientistcloud.cli.home.following import Ending, follow, tell_ending
 from scientistcloud.cli.home.place import Place, opened
+from scientistcloud.cli.home.remote import server_at, upload_there
 from scientistcloud.cli.terminal.arguments import (
     HomeOption,
     JsonOption,
     ParamOption,
     SensorOption,
+    ServerOption,
     SettingsOption,
     command_app,
     parse_parameters,
@@ -63,6 +65,7 @@ def submit(
         bool,
         typer.Option("--wait", help="Follow the conversion and end with its result."),
     ] = False,
+    server: ServerOption = None,
     home: HomeOption = None,
     settings_file: SettingsOption = None,
     as_json: JsonOption = False,
@@ -78,10 +81,18 @@ def submit(
       scientistcloud submit scan/ --name "Bone, 2 um" --sensor TIFF --wait
       scientistcloud submit model.nc --param variable=temperature --user ada@example.org
       uuid=$(scientistcloud submit scan/) && scientistcloud status $uuid
+      scientistcloud submit scan/ --server https://data.example.org
     \b
     Exit status: 0 queued (with --wait: done), 1 SRC cannot be submitted (with --wait: the
     conversion failed or was cancelled), 2 wrong usage, 75 try again later.
     """
+    if server is not None:
+        with server_at(server, as_json=as_json) as client:
+            upload_there(
+                client, source, wait=wait, as_json=as_json,
+                name=name, sensor=sensor, parameters=parse_parameters(param), uuid=uuid,
+            )  # fmt: skip
+        return
     document: dict[str, Any] = {
         "uuid": uuid or str(uuids.uuid4()),
         "name": name or source.resolve().name,

@@ -59,6 +59,16 @@ ThreadsOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        envvar="SCIENTISTCLOUD_SERVER",
+        help="A server of scientistcloud, instead of a MongoDB that is reached from here; "
+        "'scientistcloud login' keeps a token for it.",
+    ),
+]
 HomeOption = Annotated[
     Path | None,
     typer.Option(
