@@ -201,7 +201,8 @@ class Settings(BaseSettings):
         shown="none",
     )  # fmt: skip
     oidc_audience: str | None = _setting(
-        "OIDC_AUDIENCE", None, "any text", "Audience that OIDC tokens must be for.", shown="any",
+        "OIDC_AUDIENCE", None, "any text",
+        "Audience that OIDC tokens must be for; needed with `OIDC_ISSUER`.", shown="none",
     )  # fmt: skip
     admin_emails: Words = _setting(
         "ADMIN_EMAILS", (), "addresses with commas between",
@@ -217,7 +218,8 @@ class Settings(BaseSettings):
     )  # fmt: skip
     portal_networks: Words = _setting(
         "PORTAL_NETWORKS", (), "networks such as 172.18.0.0/16, with commas between",
-        "From where a portal is believed without a secret (AUTH=portal).", shown="none",
+        "From where a portal is believed without a secret (AUTH=portal); never through a proxy.",
+        shown="none",
     )  # fmt: skip
     cors_origins: Words = _setting(
         "CORS_ORIGINS", (), "origins such as https://portal.example, with commas between",

@@ -16,6 +16,7 @@ from scientistcloud.refusals import NotSignedIn
 ISSUER = "sclib-auth"
 AUDIENCE = "sclib-api"
 _LEEWAY_SECONDS = 10
+_TIMEOUT_SECONDS = 5
 _OIDC_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
 
 
@@ -38,16 +39,23 @@ class TokenVerifier:
         That HS256 tokens must be for.
     issuer : str, optional
         Of OIDC: its keys are fetched from its discovery document, and again when they change.
+    oidc_audience : str, optional
+        That its tokens must be for. Without one none is accepted: an issuer also signs tokens for
+        other programs, which could use them here in their users' names.
+    refetch_seconds : float
+        How long after a fetch a key that is not known is believed to be forged, so that forged
+        tokens cannot make us ask the issuer all the time.
     """
 
     def __init__(
         self, secret: str | None, audience: str = AUDIENCE, issuer: str | None = None,
-        oidc_audience: str | None = None,
+        oidc_audience: str | None = None, refetch_seconds: float = 5.0,
     ) -> None:  # fmt: skip
         self._secret = secret
         self._audience = audience
         self._issuer = issuer
         self._oidc_audience = oidc_audience
+        self._refetch_seconds = refetch_seconds
         self._keys: jwt.PyJWKClient | None = None
         self._lock = threading.Lock()
 
@@ -65,6 +73,8 @@ class TokenVerifier:
                 return _proof(self._by_secret(token))
             if header.get("alg") in _OIDC_ALGORITHMS and self._issuer:
                 return _proof(self._by_issuer(token))
+        except jwt.PyJWKClientConnectionError as error:
+            raise _unreachable() from error
         except jwt.PyJWTError as error:
             raise NotSignedIn("The token cannot be used: it is invalid or has expired.") from error
         raise NotSignedIn("The token is of a kind that is not accepted here.")
@@ -101,7 +111,7 @@ class TokenVerifier:
             audience=self._oidc_audience,
             issuer=self._issuer,
             leeway=_LEEWAY_SECONDS,
-            options={"require": ["exp"], "verify_aud": self._oidc_audience is not None},
+            options={"require": ["exp", "aud"]},
         )
         if claims.get("email_verified") is False:
             raise NotSignedIn("The address of this account has not been verified.")
@@ -110,7 +120,11 @@ class TokenVerifier:
     def _signing_keys(self) -> jwt.PyJWKClient:
         with self._lock:
             if self._keys is None:
-                self._keys = jwt.PyJWKClient(_jwks_address(str(self._issuer)), lifespan=300)
+                self._keys = jwt.PyJWKClient(
+                    _jwks_address(str(self._issuer)),
+                    timeout=_TIMEOUT_SECONDS,
+                    cooldown_duration=self._refetch_seconds,
+                )
             return self._keys
 
 
@@ -134,14 +148,18 @@ def _jwks_address(issuer: str) -> str:
     try:
         found = httpx.get(
             f"{issuer.rstrip('/')}/.well-known/openid-configuration",
-            timeout=5,
+            timeout=_TIMEOUT_SECONDS,
             follow_redirects=False,
         )
         return str(found.raise_for_status().json()["jwks_uri"])
     except (httpx.HTTPError, ValueError, KeyError) as error:
-        raise NotSignedIn(
-            "The issuer of the tokens cannot be reached.", remedy="Try again in a moment."
-        ) from error
+        raise _unreachable() from error
+
+
+def _unreachable() -> NotSignedIn:
+    return NotSignedIn(
+        "The issuer of the tokens cannot be reached.", remedy="Try again in a moment."
+    )
 
 
 def _proof(claims: Mapping[str, Any]) -> Proof:

@@ -108,7 +108,7 @@ def _is_portal(request: Request, context: ApiContext) -> bool:
     sent = request.headers.get("x-portal-secret", "")
     if secret is not None and sent:
         return hmac.compare_digest(sent.encode(), secret.get_secret_value().encode())
-    if request.client is None:
+    if request.client is None or _is_forwarded(request):
         return False
     try:
         address = ipaddress.ip_address(request.client.host)
@@ -116,6 +116,11 @@ def _is_portal(request: Request, context: ApiContext) -> bool:
         return False
     networks = context.settings.portal_networks
     return any(address in ipaddress.ip_network(each, strict=False) for each in networks)
+
+
+def _is_forwarded(request: Request) -> bool:
+    """Whether a proxy sent it for somebody else: the proxy's network says nothing of the sender."""
+    return any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
 
 
 def _stated_email(request: Request) -> str:

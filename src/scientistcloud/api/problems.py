@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from bson.errors import BSONError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -34,6 +35,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(ConversionError, _failed)
     app.add_exception_handler(HTTPException, _http)
+    for kind in (BSONError, OverflowError, UnicodeEncodeError):
+        app.add_exception_handler(kind, _unstorable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _bug)
 
@@ -95,6 +98,15 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     message = printable("; ".join(parts))[:_LONGEST]
     details = [{"loc": [str(p) for p in each["loc"]], "msg": each["msg"]} for each in found[:20]]
     return problem(422, "InvalidRequest", message, "Correct the request.", {"errors": details})
+
+
+def _unstorable(request: Request, error: Exception) -> JSONResponse:
+    """NUL, halves of characters, integers over 64 bits: JSON and queries hold them, MongoDB not."""
+    log.warning("A value cannot be stored", path=request.url.path[:200], exc_info=error)
+    return problem(
+        422, "InvalidRequest", "A value cannot be stored: it holds a NUL, half a character, or a "
+        "number of more than 64 bits, or is too large.", "Correct the request.",
+    )  # fmt: skip
 
 
 def _bug(request: Request, error: Exception) -> JSONResponse:

@@ -41,7 +41,18 @@ def serve(settings: Settings, host: str, port: int) -> int:
 
 
 def require_safe(settings: Settings, host: str) -> None:
-    """Raise `BadSettings` where callers are not told apart and others than this computer call."""
+    """Raise `BadSettings` where others than those who are meant could call.
+
+    Either callers are not told apart and others than this computer reach it, or tokens would be
+    accepted that an issuer made for other programs.
+    """
+    if settings.oidc_issuer and not settings.oidc_audience:
+        raise BadSettings(
+            "OIDC_ISSUER is set, but OIDC_AUDIENCE is not, so that tokens for other programs of the"
+            " same issuer could not be told from ours.",
+            remedy="Set OIDC_AUDIENCE to the audience that the issuer writes into tokens for this "
+            "server.",
+        )
     if settings.auth != "none" or is_loopback(host):
         return
     raise BadSettings(

@@ -27,6 +27,9 @@ _REFRESH = timedelta(days=30)
 @router.post("/login")
 def login(granted: Anybody, body: Object) -> dict[str, Any]:
     """A token for whom a trusted portal names, or for whoever has proved who that is."""
+    if granted.caller.actions is not None:
+        # The token would reach further than the key, and outlive it.
+        raise NotAllowed("A key makes no tokens: send the key itself as the token.")
     email = plain_email(body.get("email"))
     if granted.caller.is_nobody or granted.caller.email != email:
         raise NotSignedIn(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bson import ObjectId, json_util
+from bson import ObjectId, encode, json_util
 
 from scientistcloud.datasets.documents.collection import Document, GuardedCollection
 from scientistcloud.refusals import BadRequest
@@ -80,7 +80,8 @@ def _after(cursor: str) -> Document:
         created_at, document_id = json_util.loads(base64.urlsafe_b64decode(cursor.encode()))
         if not isinstance(document_id, str | int | ObjectId):
             raise ValueError
-    except (ValueError, TypeError):
+        encode({"at": created_at, "id": document_id})
+    except Exception:  # a forged one can make the decoder fail in any way
         raise BadRequest("The cursor is none that this server has given.") from None
     undated = {"created_at": {"$not": {"$type": "date"}}}
     if not isinstance(created_at, datetime):
