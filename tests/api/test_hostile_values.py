@@ -90,3 +90,10 @@ def test_an_issuer_without_an_audience_does_not_start() -> None:
     with pytest.raises(BadSettings, match="OIDC_AUDIENCE"):
         require_safe(load_settings(overrides=values), "0.0.0.0")
     require_safe(load_settings(overrides=values | {"oidc_audience": "ours"}), "0.0.0.0")
+
+
+def test_a_source_that_nobody_knows_is_a_mistake_of_the_request(server: Server) -> None:
+    for source, status in (("", 400), ("ftp", 400), ("google_drive", 501)):
+        body = {"source_type": source, "source_config": {}}
+        answer = server.http.post("/api/upload/initiate", json=body, headers=OWN)
+        assert answer.status_code == status, f"{source}: {answer.text}"

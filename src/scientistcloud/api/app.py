@@ -21,7 +21,7 @@ from scientistcloud.api.portal import auth, chunks, statuses, teams
 from scientistcloud.api.portal import datasets as portal_datasets
 from scientistcloud.api.portal import files as portal_files
 from scientistcloud.api.portal import uploads as portal_uploads
-from scientistcloud.api.problems import add_handlers
+from scientistcloud.api.problems import RESPONSES, add_handlers
 from scientistcloud.api.streams import routes as streams
 from scientistcloud.api.v2 import datasets, events, files, people, sharing, system, tus, uploads
 from scientistcloud.datasets.watching.statuses import StatusChange, StatusWatch
@@ -88,7 +88,11 @@ def create_app(settings: Settings) -> FastAPI:
         context.close()
 
     app = FastAPI(
-        title="scientistcloud", version=__version__, lifespan=lifespan, root_path=settings.root_path
+        title="scientistcloud",
+        version=__version__,
+        lifespan=lifespan,
+        root_path=settings.root_path,
+        responses=RESPONSES,
     )
     app.state.context, app.state.link = context, context.link
     app.state.metrics = ApiMetrics(context.link.problem)

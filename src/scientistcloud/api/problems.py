@@ -27,6 +27,24 @@ log = structlog.get_logger(__name__)
 
 PROBLEM = "application/problem+json"
 _LONGEST = 500
+_SCHEMA = {
+    "type": "object",
+    "required": ["status", "detail", "code", "remedy"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "One readable sentence."},
+        "code": {"type": "string", "description": "Stable; docs/errors.md has all."},
+        "remedy": {"type": "string", "description": "What to do about it."},
+    },
+}
+_DOCUMENTED = {"content": {PROBLEM: {"schema": _SCHEMA}}}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "Refused: the problem says why, and what to do.", **_DOCUMENTED},
+    "5XX": {"description": "Something is away, full or not offered.", **_DOCUMENTED},
+}
+"""What every route may answer besides, for the OpenAPI."""
 _RETRY_SECONDS = 5
 
 

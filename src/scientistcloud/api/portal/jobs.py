@@ -11,6 +11,8 @@ from scientistcloud.datasets.catalogue.facts import error_of, percent_of, stage_
 from scientistcloud.datasets.documents.collection import Document
 
 SOURCES = ("url", "s3")
+NOT_FETCHED = ("google_drive", "dropbox", "onedrive")
+"""Sources that the portal names, and this server does not fetch from."""
 _STATUSES = {
     "upload": "uploading",
     "queue": "processing",

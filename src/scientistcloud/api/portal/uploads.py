@@ -18,7 +18,7 @@ from scientistcloud.api.audit import note
 from scientistcloud.api.bodies import pour
 from scientistcloud.api.callers import speaks_for
 from scientistcloud.api.context import ApiContext, context_of
-from scientistcloud.api.portal.jobs import SOURCES, job_of, status_of
+from scientistcloud.api.portal.jobs import NOT_FETCHED, SOURCES, job_of, status_of
 from scientistcloud.api.rights import Granted, grant, permitted, require
 from scientistcloud.datasets.catalogue.editing import create
 from scientistcloud.datasets.documents.document import USABLE_UUID
@@ -74,6 +74,10 @@ async def upload_path(request: Request, granted: Anybody) -> dict[str, Any]:
 def initiate(request: Request, granted: Anybody, body: Object) -> dict[str, Any]:
     """Have the server fetch files from a URL or S3."""
     kind = str(body.get("source_type") or "")
+    if kind not in (*SOURCES, *NOT_FETCHED):
+        raise BadRequest(
+            f"There is no source {kind[:40]!r}.", remedy=f"One of: {', '.join(SOURCES)}."
+        )
     if kind not in SOURCES:
         raise NotOffered(f"Files cannot be fetched from {kind[:40]!r} here.")
     fields = {key: str(value) for key, value in body.items() if not isinstance(value, dict)}

@@ -41,8 +41,8 @@ Anybody = Annotated[Granted, permitted(Action.ANYTHING)]
 Uploader = Annotated[Granted, permitted(Action.CREATE)]
 
 
-@router.options("/")
-@router.options("/{upload_id}", include_in_schema=False)
+@router.options("/", status_code=204)
+@router.options("/{upload_id}", status_code=204, include_in_schema=False)
 def options(granted: Anybody) -> Response:
     """What is offered."""
     more = {
