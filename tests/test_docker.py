@@ -29,6 +29,32 @@ APP = "/app/scientistCloudLib"
 WAIT_SECONDS = 60.0
 
 
+API_ALONE = {
+    "AUTH",
+    "SECRET_KEY",
+    "AUTH0_AUDIENCE",
+    "OIDC_ISSUER",
+    "OIDC_AUDIENCE",
+    "ADMIN_EMAILS",
+    "ADMIN_ROLE",
+    "PORTAL_SECRET",
+    "PORTAL_NETWORKS",
+    "CORS_ORIGINS",
+    "ROOT_PATH",
+    "UPLOAD_QUOTA",
+    "UPLOAD_MAX_SIZE",
+    "UPLOAD_KEEP_FREE",
+    "UPLOAD_QUIET_SECONDS",
+    "UPLOAD_EXPIRY_SECONDS",
+    "UPLOAD_PATH_FOLDERS",
+    "IMPORT_PRIVATE_ADDRESSES",
+    "DELETE_GRACE_SECONDS",
+    "STREAM_CACHE",
+    "STREAM_BOX_LIMIT",
+}
+"""What the background service, beside which files of strangers are read, is not told."""
+
+
 @pytest.fixture(scope="module")
 def compose(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What docker-compose makes of our file, with the values of an operator."""
@@ -65,9 +91,10 @@ def test_services_have_the_names_that_operators_know(compose: dict[str, Any]) ->
     assert service["container_name"] == "sclib_background_service"
     assert "background-service" in service["image"]
     assert fastapi["init"] is service["init"] is True
-    # As a mapping or as "5001:5001/tcp", by docker-compose's version.
+    # As a mapping or as "127.0.0.1:5001:5001/tcp", by docker-compose's version.
     (port,) = fastapi["ports"]
-    assert re.findall(r"\d+", str(port)) == ["5001", "5001"]
+    assert "127.0.0.1" in str(port), "others reach it through the proxy that speaks TLS"
+    assert re.findall(r"5001", str(port)) == ["5001", "5001"]
     assert compose["networks"]["docker_visstore_web"]["external"] is True
     for each in (fastapi, service):
         assert "docker_visstore_web" in each["networks"]
@@ -82,9 +109,12 @@ def test_the_container_has_its_own_path_whatever_the_host_has(compose: dict[str,
         ]
 
 
-def test_every_variable_reaches_both_containers(compose: dict[str, Any]) -> None:
+def test_every_variable_reaches_the_containers_that_read_it(compose: dict[str, Any]) -> None:
+    api = compose["services"]["fastapi"]["environment"]
+    assert set(api) == set(VARIABLES.values())
+    service = compose["services"]["background-service"]["environment"]
+    assert set(api) - set(service) == API_ALONE
     for service in compose["services"].values():
-        assert set(service["environment"]) == set(VARIABLES.values())
         # docker-compose writes a dollar sign as two.
         url = service["environment"]["MONGO_URL"].replace("$$", "$")
         assert url == "mongodb://u:p$x#y@h/?a=b"
