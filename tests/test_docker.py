@@ -376,7 +376,9 @@ def test_the_api_runs_from_the_image_and_its_health_check_asks_it(
     down = image.run(check, as_user=True)
     assert down.returncode == 1
     log = tmp_path / "log"
-    api = image.start(services["fastapi"]["command"], log, MONGO_URL=mongo_url)
+    api = image.start(
+        services["fastapi"]["command"], log, MONGO_URL=mongo_url, AUTH="token", SECRET_KEY="k" * 32
+    )
     try:
         _wait_for(lambda: image.run(check, as_user=True).returncode == 0, "health", log, api)
     finally:

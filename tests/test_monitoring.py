@@ -60,7 +60,7 @@ def told(text: str) -> dict[str, set[str]]:
 
 async def scrape(app: FastAPI) -> str:
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         return (await client.get("/metrics")).text
 
 
