@@ -209,7 +209,7 @@ class TestOme:
             axes = [{"name": n, "type": "space"} for n in "yx"]
             multiscale = {"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}
             group(root / "i" / str(i), {"multiscales": [multiscale]}, 2)
-            put(root / "i" / str(i) / "0", np.full((4, 5 + i), i, "u1"), 2)
+            put(root / "i" / str(i) / "0", np.full((4, 5 + i), i + 1, "u1"), 2)
         with opened(root) as source:
             assert [(d.name, d.shape) for d in source.spec.datasets] == [
                 ("", (4, 5)),

@@ -1,19 +1,23 @@
-"""OME-Zarr (NGFF 0.1 to 0.5): which arrays are the images, and what their axes are.
+"""OME-Zarr (NGFF 0.1 to 0.6): which arrays are the images, and what their axes are.
 
 https://ngff.openmicroscopy.org: ``multiscales`` of a group lists the resolutions, the highest
-first; ``axes`` names the axes, their types and units; ``coordinateTransformations`` the spacing.
+first (writers do not all keep to that, so that of the most samples is taken); ``axes`` names the
+axes, their types and units, in 0.6 those of the coordinate system that the transformation of the
+resolution leads to; ``coordinateTransformations`` the spacing.
 Axes called x, y and z are put in the order z, y, x whatever the order in which they are stored.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scientistcloud.errors import CorruptSource
+from scientistcloud.errors import CorruptSource, UnsupportedLayout
 from scientistcloud.grid import Shape
 from scientistcloud.readers.arrays.attributes import number
 from scientistcloud.readers.arrays.axis_roles import AxisRoles, assign_roles
@@ -21,6 +25,7 @@ from scientistcloud.readers.base import Axis
 
 _DEFAULT_NAMES = "tczyx"
 _MAX_CHANNELS = 256
+_NEWEST = (0, 6)
 _MAX_SIDECAR_BYTES = 4 << 20
 
 
@@ -94,11 +99,13 @@ def _image(
     attributes: Mapping[str, Any],
     shapes: Mapping[str, Shape],
 ) -> OmeImage:
+    _check_version(attributes, multiscale)
     paths = [_joined(group, d["path"]) for d in multiscale["datasets"]]
     # An uploaded part of a pyramid is still an image; some writers name the array wrongly.
     there = [i for i, path in enumerate(paths) if path in shapes]
     if there:
-        level, array = there[0], paths[there[0]]
+        level = _finest(there, multiscale["datasets"], [shapes.get(path, ()) for path in paths])
+        array = paths[level]
         transforms = multiscale["datasets"][level].get("coordinateTransformations") or ()
     else:
         below = [p for p in shapes if p.rpartition("/")[0] == group and len(shapes[p]) >= 2]
@@ -108,8 +115,13 @@ def _image(
             below[0],
             multiscale["datasets"][0].get("coordinateTransformations") or (),
         )
-    names, kinds, units = _axes(multiscale.get("axes"), len(shapes[array]))
-    scale, origin = _transform([*transforms, *(multiscale.get("coordinateTransformations") or ())])
+    systems = multiscale.get("coordinateSystems")
+    if systems:
+        described, beyond = _system(systems, transforms), None
+    else:
+        described, beyond = multiscale.get("axes"), multiscale.get("coordinateTransformations")
+    names, kinds, units = _axes(described, len(shapes[array]))
+    scale, origin = _transform(_flat([*transforms, *(beyond or ())], group))
     axes = tuple(
         Axis(
             names[i],
@@ -123,6 +135,66 @@ def _image(
     channel = kinds.index("channel") if "channel" in kinds else None
     count = shapes[array][channel] if channel is not None else 0
     return OmeImage(group, array, axes, time, channel, _labels(attributes, count), tuple(paths))
+
+
+def _finest(there: list[int], datasets: list[Any], shapes: list[Shape]) -> int:
+    """The resolution of the most samples; of equal ones that of the smallest scale, then the first.
+
+    `there` are the positions of those that were uploaded.
+    """
+
+    def order(level: int) -> tuple[int, float, int]:
+        listed = datasets[level].get("coordinateTransformations") or ()
+        scale, _ = _transform(_flat(listed, "of the store"))
+        return -math.prod(shapes[level]), math.prod(scale), level
+
+    return min(there, key=order)
+
+
+def _system(systems: Sequence[Mapping[str, Any]], transforms: Sequence[Mapping[str, Any]]) -> Any:
+    """The axes of the coordinate system (0.6) that samples are brought to; else of the first."""
+    outputs = [_name_of(t.get("output")) for t in transforms]
+    named = [s for s in systems if s.get("name") in outputs]
+    return (named or list(systems))[0]["axes"]
+
+
+def _name_of(reference: Any) -> Any:
+    """The name of a coordinate system, which later drafts of 0.6 give as an object."""
+    return reference.get("name") if isinstance(reference, Mapping) else reference
+
+
+def _flat(transforms: Sequence[Mapping[str, Any]], group: str) -> list[Mapping[str, Any]]:
+    """The scales and translations of a list, those within sequences (0.6) too.
+
+    Raises
+    ------
+    UnsupportedLayout
+        There are others, which spacing and origin cannot say.
+    """
+    result: list[Mapping[str, Any]] = []
+    for transform in transforms:
+        kind = transform.get("type")
+        if kind == "sequence":
+            result += _flat(transform["transformations"], group)
+        elif kind in ("scale", "translation"):
+            result.append(transform)
+        elif kind != "identity":
+            raise UnsupportedLayout(
+                f"The image {group or 'of the store'!r} is placed by a transformation of the type "
+                f"{str(kind)!r}, of which a grid keeps nothing.",
+                remedy="Write it with scales and translations alone (OME-Zarr 0.4 or 0.5).",
+            )
+    return result
+
+
+def _check_version(attributes: Mapping[str, Any], multiscale: Mapping[str, Any]) -> None:
+    told = str(attributes.get("version") or multiscale.get("version") or "")
+    match = re.match(r"(\d+)\.(\d+)", told)
+    if match is not None and (int(match[1]), int(match[2])) > _NEWEST:
+        raise UnsupportedLayout(
+            f"The store is OME-Zarr {told}, which is newer than what is known here (0.6).",
+            remedy="Write it as OME-Zarr 0.5, and upload that.",
+        )
 
 
 def _joined(group: str, path: Any) -> str:
@@ -145,12 +217,12 @@ def _axes(axes: Any, rank: int) -> tuple[list[str], list[str], list[str | None]]
     return names, kinds, units
 
 
-def _transform(transforms: list[Any]) -> tuple[list[float], list[float]]:
+def _transform(transforms: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
     """Scale and translation of a list of transformations, applied one after the other."""
     scale: list[float] = []
     origin: list[float] = []
     for transform in transforms:
-        values = [number(v) or 0.0 for v in transform.get(transform.get("type"), ())]
+        values = [number(v) or 0.0 for v in transform.get(str(transform.get("type")), ())]
         if transform.get("type") == "scale":
             origin = [o * v for o, v in zip(origin, values, strict=False)]
             scale = [s * v for s, v in zip(scale, values, strict=False)] if scale else values

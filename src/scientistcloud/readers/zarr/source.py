@@ -7,10 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from scientistcloud.errors import InvalidOptions, MissingMember, UnsupportedDtype, UnsupportedLayout
-from scientistcloud.readers.arrays.attributes import json_value, text
+from scientistcloud.errors import InvalidOptions, UnsupportedDtype, UnsupportedLayout
 from scientistcloud.readers.arrays.axis_roles import (
     AxisRoles,
     assign_roles,
@@ -22,53 +19,33 @@ from scientistcloud.readers.base import (
     Choice,
     Concurrency,
     DatasetSpec,
-    FieldSpec,
     Selection,
     SourceSpec,
 )
 from scientistcloud.readers.cf.datasets import datasets_of, described
 from scientistcloud.readers.cf.grids import GridField, grids_of
-from scientistcloud.readers.cf.packing import Packing
-from scientistcloud.readers.cf.source import CfPart, CfSource, working_bytes
+from scientistcloud.readers.cf.source import CfSource, working_bytes
 from scientistcloud.readers.cf.variables import Variable, Variables
 from scientistcloud.readers.files.output_names import output_name
+from scientistcloud.readers.zarr.built import Built, add_field, as_stored, unwritten
+from scientistcloud.readers.zarr.images import add_images
 from scientistcloud.readers.zarr.ome import OmeImage, images_of, with_colours
-from scientistcloud.readers.zarr.store import Store, ZarrArray, load, open_store, read
+from scientistcloud.readers.zarr.store import Store, ZarrArray, load, open_store
 
-_MAX_IMAGES = 64
 _MAX_ALTERNATIVES = 20
-
-
-class _Built:
-    """Datasets, and how their fields are read."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.datasets: list[DatasetSpec] = []
-        self.parts: dict[str, tuple[CfPart, ...]] = {}
-        self.choices: list[Choice] = []
-        self.notes: list[str] = list(store.notes)
-
-    def part(self, key: str, member: GridField) -> None:
-        array = self._store.arrays[member.variable.path]
-
-        def stored(_: GridField, selection: tuple[slice, ...]) -> Any:
-            return read(array, selection)
-
-        self.parts[key] = (CfPart(member, stored),)
 
 
 def open_stores(files: Sequence[Path], selection: Selection) -> CfSource:
     """Open what the metadata `files` describe, by the rules in `readers.zarr`."""
     store = open_store(files, selection.root)
-    built = _Built(store)
+    built = Built(store)
     _check_any(store)
     wanted = _wanted(store, selection.parameters)
     shapes = {path: a.variable.shape for path, a in store.arrays.items()}
     images = with_colours(images_of(store.groups, shapes), store.folder)
     named = _named_images(images, wanted)
     if named or (images and not wanted):
-        _images(store, named or images, built)
+        add_images(store, named or images, built)
     elif wanted:
         _plain(store, wanted, built, selection.parameters, "named by the parameter")
     elif _is_named(store):
@@ -98,10 +75,7 @@ def _check_any(store: Store) -> None:
             f"{one.variable.path!r} is {one.dtype_name}."
         )
     if not any(a.is_written for a in numbers):
-        raise MissingMember(
-            f"None of the chunks of {numbers[0].variable.path!r} were uploaded.",
-            remedy="Upload the whole folder of the store, with all files below it.",
-        )
+        raise unwritten(numbers[0])
 
 
 def _wanted(store: Store, parameters: Mapping[str, Any]) -> list[ZarrArray]:
@@ -118,6 +92,8 @@ def _wanted(store: Store, parameters: Mapping[str, Any]) -> list[ZarrArray]:
                 f"The parameter dataset names {name!r}, which is no array of numbers here.",
                 remedy=f"Choose one of: {', '.join(known[:_MAX_ALTERNATIVES])}.",
             )
+        if not found.is_written:
+            raise unwritten(found)
         result.append(found)
     return result
 
@@ -151,7 +127,7 @@ def _size_bytes(array: ZarrArray) -> int:
 def _plain(
     store: Store,
     arrays: list[ZarrArray],
-    built: _Built,
+    built: Built,
     parameters: Mapping[str, Any],
     rule: str,
 ) -> None:
@@ -177,15 +153,15 @@ def _plain(
 
 
 def _plain_dataset(
-    built: _Built, group: list[Variable], names: tuple[str, ...], roles: AxisRoles
+    built: Built, group: list[Variable], names: tuple[str, ...], roles: AxisRoles
 ) -> DatasetSpec:
     taken = [d.name for d in built.datasets]
     name = output_name(group[0].name, taken) if taken else ""
     fields = []
     for variable in group:
         unique = [v.name for v in group].count(variable.name) == 1
-        member = GridField(variable, roles, _as_stored(variable))
-        fields.append(_field(built, name, member, variable.name if unique else variable.path))
+        member = GridField(variable, roles, as_stored(variable))
+        fields.append(add_field(built, name, member, variable.name if unique else variable.path))
     return DatasetSpec(
         name,
         roles.shape,
@@ -194,85 +170,6 @@ def _plain_dataset(
         roles.timesteps,
         metadata={"arrays": [v.path for v in group], "stored_shape": list(roles.stored)},
     )
-
-
-def _images(store: Store, images: list[OmeImage], built: _Built) -> None:
-    """A dataset for each image, a field for each channel."""
-    for image in images[:_MAX_IMAGES]:
-        variable = store.arrays[image.array].variable
-        if variable.dtype is None:
-            built.notes.append(f"Not converted, as no numbers: {image.array}.")
-            continue
-        taken = [d.name for d in built.datasets]
-        name = output_name(image.group or image.array, taken) if taken else ""
-        built.datasets.append(_image(built, name, image, variable))
-    if not built.datasets:
-        raise UnsupportedDtype(f"The images of {store.name} hold no numbers.")
-    rule = "OME-Zarr: the image at its highest resolution; other images are further datasets"
-    converted = [image.array for image in images[:_MAX_IMAGES]]
-    others = [p for p in store.arrays if p not in converted][:_MAX_ALTERNATIVES]
-    built.choices.append(Choice("dataset", ", ".join(converted), rule, tuple(others)))
-    if len(images) > _MAX_IMAGES:
-        built.notes.append(f"Only the first {_MAX_IMAGES} of {len(images)} images are converted.")
-
-
-def _image(built: _Built, name: str, image: OmeImage, variable: Variable) -> DatasetSpec:
-    packing = _as_stored(variable)
-    channels: tuple[int | None, ...] = tuple(range(len(image.labels)))
-    if image.channel is None or image.is_colour:
-        channels = (None,)
-    fields = []
-    for channel in channels:
-        roles = image.roles(variable.shape, channel)
-        label = variable.group.rpartition("/")[2] or "image"
-        if channel is not None:
-            label = image.labels[channel]
-        fields.append(_field(built, name, GridField(variable, roles, packing), label, channel))
-    time = image.axes[image.time] if image.time is not None and roles.time else None
-    times: tuple[float, ...] = ()
-    if time is not None and time.spacing is not None and time.units:
-        times = tuple((time.origin or 0.0) + i * time.spacing for i in range(roles.timesteps))
-    return DatasetSpec(
-        name,
-        roles.shape,
-        tuple(image.axes[a] for a in roles.space),
-        tuple(fields),
-        roles.timesteps,
-        times,
-        {
-            "array": image.array,
-            "stored_shape": list(variable.shape),
-            "stored_axes": [axis.name for axis in image.axes],
-            "resolutions": list(image.resolutions),
-            **({"time_units": time.units} if time is not None and time.units else {}),
-        },
-    )
-
-
-def _field(
-    built: _Built, dataset: str, member: GridField, name: str, channel: int | None = None
-) -> FieldSpec:
-    variable, roles = member.variable, member.roles
-    key = f"{dataset}|{variable.path}|{'' if channel is None else channel}"
-    built.part(key, member)
-    component = roles.component
-    attributes = {text(k): json_value(v) for k, v in variable.attributes.items()}
-    return FieldSpec(
-        key,
-        name,
-        member.packing.result,
-        roles.grid_chunks(variable.chunks or (1,) * len(variable.shape)),
-        variable.shape[component] if component is not None else 1,
-        working_bytes(member, 0),
-        variable.text("units") or None,
-        None,
-        {"path": variable.path, **attributes},
-    )
-
-
-def _as_stored(variable: Variable) -> Packing:
-    dtype = variable.dtype if variable.dtype is not None else np.dtype("u1")
-    return Packing(dtype, dtype)
 
 
 def _is_named(store: Store) -> bool:
@@ -291,13 +188,30 @@ def _as_variables(store: Store) -> Variables:
     return Variables(by_path, frozenset(), lambda path: load(store.arrays[path]), store.groups)
 
 
-def _variables(store: Store, parameters: Mapping[str, Any], built: _Built) -> None:
+def _variables(store: Store, parameters: Mapping[str, Any], built: Built) -> None:
+    store = _written(store, built)
     variables = _as_variables(store)
     found = grids_of(variables, parameters, store.name)
-    made = datasets_of(variables, found, lambda member: working_bytes(member, 0))
-    for dataset, members in made:
-        built.datasets.append(dataset)
+    for dataset, members in datasets_of(variables, found, lambda m: working_bytes(m, 0)):
+        fields = []
         for spec, member in zip(dataset.fields, members, strict=True):
             built.part(spec.key, member)
+            absent = built.absent_value(member) if spec.fill_value is None else spec.fill_value
+            fields.append(replace(spec, fill_value=absent))
+        built.datasets.append(replace(dataset, fields=tuple(fields)))
     built.choices += found.choices
     built.notes += found.notes
+
+
+def _written(store: Store, built: Built) -> Store:
+    """The store without the variables of which nothing was stored.
+
+    Series and single values are kept: where all are 0, writers leave even these away.
+    """
+    broad = [a for a in store.arrays.values() if sum(n > 1 for n in a.variable.shape) >= 2]
+    absent = [a for a in broad if a.variable.dtype is not None and not a.is_written]
+    if absent and len(absent) == len([a for a in broad if a.variable.dtype is not None]):
+        raise unwritten(absent[0])
+    built.notes += [f"Left out: {unwritten(array).message}" for array in absent]
+    gone = {array.variable.path for array in absent}
+    return replace(store, arrays={p: a for p, a in store.arrays.items() if p not in gone})

@@ -29,15 +29,16 @@ from scientistcloud.errors import (
     UnsafeLink,
     UnsupportedLayout,
 )
-from scientistcloud.grid import Shape, ceil_div
+from scientistcloud.grid import Shape
+from scientistcloud.readers.arrays.absence import Absence
 from scientistcloud.readers.arrays.attributes import text
 from scientistcloud.readers.arrays.numeric_types import numeric_dtype
 from scientistcloud.readers.cf.variables import Variable
 from scientistcloud.readers.files.listing import open_regular
+from scientistcloud.readers.zarr.chunks import SeparatedStore, look_up
 
 MAX_CHUNK_BYTES = 2 << 30
 _MAX_METADATA_BYTES = 16 << 20
-_MAX_COUNTED = 200_000
 _CODECS = frozenset({
     "zlib", "gzip", "bz2", "lzma", "blosc", "zstd", "lz4", "shuffle", "delta",
     "fixedscaleoffset", "quantize", "bitround", "astype", "packbits", "crc32", "crc32c",
@@ -68,12 +69,22 @@ def translated(name: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ZarrArray:
-    """An array of a store: as a variable, and the array of the library (None where unusable)."""
+    """An array of a store: as a variable, the array of the library, and which chunks it lacks."""
 
     variable: Variable
     opened: Any
-    is_written: bool
+    absence: Absence
     dtype_name: str
+
+    @property
+    def is_written(self) -> bool:
+        return not self.absence.is_whole
+
+    @property
+    def fill_value(self) -> int | float:
+        """What absent chunks read as."""
+        value = np.asarray(self.opened.fill_value if self.opened.fill_value is not None else 0)
+        return value.item() if value.dtype.kind in "iuf" else int(bool(value))
 
 
 @dataclass
@@ -166,16 +177,18 @@ def _array(
 ) -> ZarrArray:
     name = path or text(folder.name)
     with translated(f"The array {name!r}"):
-        opened = zarr.open_array(
-            zarr.storage.LocalStore(folder, read_only=True),
-            mode="r",
-            zarr_format=node.get("zarr_format", 2),
-        )
+        opened = _open(zarr.storage.LocalStore(folder, read_only=True), node)
         shape = tuple(int(n) for n in opened.shape)
         stored = np.dtype(opened.dtype)
         chunks = tuple(int(n) for n in opened.chunks)
         whole = tuple(int(n) for n in (opened.shards or opened.chunks))
-        expected = math.prod(ceil_div(n, c) for n, c in zip(shape, whole, strict=True))
+        missing, separator = look_up(folder, node, shape, whole)
+        if separator:
+            opened = _open(SeparatedStore(folder, separator), node)
+            store.notes.append(
+                f"The chunks of {name!r} lie in folders, which its metadata do not say; "
+                "they were read there."
+            )
     decoded = whole if not _reads_inner_chunks(node) else chunks
     dtype = numeric_dtype(stored) if stored.names is None and stored.subdtype is None else None
     chunk_bytes = math.prod(decoded) * stored.itemsize
@@ -184,7 +197,6 @@ def _array(
             f"The array {name!r} has chunks of {chunk_bytes >> 20} MiB, too large to be read.",
             remedy="Rechunk it into chunks of some MiB, and upload it again.",
         )
-    found = _count_chunks(folder, min(expected, _MAX_COUNTED))
     variable = Variable(
         name,
         _dims(node, attributes, shape),
@@ -194,12 +206,11 @@ def _array(
         tuple(min(c, n) for c, n in zip(decoded, shape, strict=True)) if shape else None,
         chunk_bytes,
     )
-    if 0 < found < expected <= _MAX_COUNTED:
-        store.notes.append(
-            f"{expected - found} of {expected} chunks of {name!r} are not there; "
-            "by the rules of Zarr they are read as its fill value."
-        )
-    return ZarrArray(variable, opened, found > 0, stored.name)
+    return ZarrArray(variable, opened, missing, stored.name)
+
+
+def _open(inside: zarr.storage.LocalStore, node: Mapping[str, Any]) -> Any:
+    return zarr.open_array(inside, mode="r", zarr_format=node.get("zarr_format", 2))
 
 
 def _reads_inner_chunks(node: Mapping[str, Any]) -> bool:
@@ -285,16 +296,3 @@ def _json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise CorruptSource(f"{text(path.parent.name)}/{path.name} is damaged: {error}.") from error
     return value
-
-
-def _count_chunks(folder: Path, limit: int) -> int:
-    """How many chunk files lie in the folder of an array; counting ends at `limit`."""
-    count, pending = 0, [folder]
-    while pending and count < limit:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(Path(entry.path))
-                elif not entry.name.startswith(".") and entry.name != "zarr.json":
-                    count += 1
-    return count
