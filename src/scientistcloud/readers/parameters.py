@@ -10,10 +10,10 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "dicom": ("series",),
     "tiff": ("files", "arrangement", "axes", "samples", "series"),
     "image": ("files", "arrangement"),
-    "zarr": ("dataset", "time_axis", "variable", "time_dimension"),
-    "netcdf": ("file", "variable", "time_dimension"),
+    "zarr": ("dataset", "time_axis", "variable", "time_dimension", "axes"),
+    "netcdf": ("file", "variable", "time_dimension", "axes"),
     "hdf5": (
-        "file", "dataset", "volume", "time_axis", "split_axis",
+        "file", "dataset", "volume", "time_axis", "split_axis", "axes",
         "Xs", "Ys", "presample", "postsample",
     ),
     "nifti": ("arrangement",),
@@ -21,7 +21,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "mrc": ("arrangement", "mode0"),
     "metaimage": ("arrangement",),
     "numpy": ("axes",),
-    "npz": ("arrangement", "arrays"),
+    "npz": ("arrangement", "arrays", "axes"),
     "raw": (
         "arrangement", "dims", "dtype", "offset", "endian", "order", "components", "timesteps",
     ),

@@ -98,8 +98,8 @@ def four_axes(root: Path) -> dict[str, np.ndarray]:
 
 def six_axes(root: Path) -> dict[str, np.ndarray]:
     fields = {"a": numbers((2, 2, 3, 3, 4, 5), "i2")}
-    with create(root / "a.nc", time=2, member=2, lead=3, lev=3, y=4, x=5) as file:
-        dims = ("time", "member", "lead", "lev", "y", "x")
+    with create(root / "a.nc", time=2, run=2, lead=3, lev=3, y=4, x=5) as file:
+        dims = ("time", "run", "lead", "lev", "y", "x")
         file.createVariable("a", "i2", dims)[:] = fields["a"]
     return fields
 

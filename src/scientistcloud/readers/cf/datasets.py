@@ -63,7 +63,7 @@ def described(variables: Variables) -> dict[str, Any]:
 
 
 def _grid_name(grid: CfGrid) -> str:
-    if len(grid.fields) == 1:
+    if len({f.variable.path for f in grid.fields}) == 1:
         return grid.first.variable.path.replace("/", "_")
     return "_".join(d.rpartition("/")[2] for d in (*grid.first.time_dims, *grid.first.space_dims))
 
@@ -95,12 +95,13 @@ def _dataset(
 def _field(dataset: str, member: GridField, working_bytes: int) -> FieldSpec:
     variable, roles = member.variable, member.roles
     chunks = variable.chunks or (1,) * len(variable.shape)
+    component = roles.component
     return FieldSpec(
-        f"{dataset}|{variable.path}",
-        variable.name,
+        f"{dataset}|{variable.path}" + (f"|{member.label}" if member.label else ""),
+        f"{variable.name} {member.label}".strip(),
         member.packing.result,
         roles.grid_chunks(chunks),
-        1,
+        1 if component is None else variable.shape[component],
         working_bytes,
         variable.text("units") or None,
         member.packing.fill_value,
@@ -115,7 +116,9 @@ def _field(dataset: str, member: GridField, working_bytes: int) -> FieldSpec:
 def _with_unique_names(fields: tuple[FieldSpec, ...], grid: CfGrid) -> tuple[FieldSpec, ...]:
     names = [f.name for f in fields]
     return tuple(
-        replace(f, name=member.variable.path) if names.count(f.name) > 1 else f
+        replace(f, name=f"{member.variable.path} {member.label}".strip())
+        if names.count(f.name) > 1
+        else f
         for f, member in zip(fields, grid.fields, strict=True)
     )
 

@@ -2,9 +2,10 @@
 
 1. A dimension of time (by CF, by its name, or because it is unlimited) is time, wherever it stands;
    the parameter ``time_dimension`` names another, or ``none`` (``auto``: by this rule).
-2. Of the other dimensions the last three are space, in stored order; those before them run through
-   the timesteps as well. So without a dimension of time, three dimensions are a volume, and the
-   first of four is time.
+2. All other roles are those of `arrays.axis_rules`: lon runs along x and lat along y, whatever
+   their order in the file; without a dimension of time, three dimensions are a volume, and the
+   first of four is time. The parameter ``axes`` says otherwise for the main variable and those of
+   its dimensions.
 3. The grid with two dimensions of space or more whose variables are largest is the main dataset;
    every other grid becomes a further one. The parameter ``variable`` picks others.
 """
@@ -15,11 +16,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scientistcloud.errors import InvalidOptions, UnstructuredMesh, UnsupportedLayout
-from scientistcloud.readers.arrays.axis_roles import AxisRoles, assign_roles
+from scientistcloud.errors import (
+    AmbiguousFormat,
+    InvalidOptions,
+    UnstructuredMesh,
+    UnsupportedLayout,
+)
+from scientistcloud.readers.arrays.axis_letters import PARAMETER as AXES
+from scientistcloud.readers.arrays.axis_letters import axes_choice, plan_of, told_letters
+from scientistcloud.readers.arrays.axis_meanings import consistent
+from scientistcloud.readers.arrays.axis_roles import AxisRoles
+from scientistcloud.readers.arrays.axis_rules import AxisPlan, decide
 from scientistcloud.readers.base import Choice
 from scientistcloud.readers.cf.packing import Packing, packing_of
-from scientistcloud.readers.cf.roles import Roles, roles_of
+from scientistcloud.readers.cf.roles import Roles, axis_of_dim, roles_of
 from scientistcloud.readers.cf.variables import Variable, Variables
 
 MAX_OUTPUTS = 64
@@ -29,11 +39,21 @@ _AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class GridField:
-    """A variable with the roles of its axes and how it is unpacked."""
+    """A variable with the roles of its axes and how it is unpacked.
+
+    Attributes
+    ----------
+    label : str
+        What tells it from other fields of the same variable; empty where it is one field.
+    plan : AxisPlan or None
+        By which rules its axes have these roles.
+    """
 
     variable: Variable
     roles: AxisRoles
     packing: Packing
+    label: str = ""
+    plan: AxisPlan | None = None
 
     @property
     def space_dims(self) -> tuple[str, ...]:
@@ -57,7 +77,8 @@ class CfGrid:
     @property
     def weight(self) -> tuple[int, int]:
         """By which the main grid is chosen: dimensions of space (two are enough), then bytes."""
-        size = sum(f.variable.size * f.packing.result.itemsize for f in self.fields)
+        unique = {f.variable.path: f for f in self.fields}.values()
+        size = sum(f.variable.size * f.packing.result.itemsize for f in unique)
         return min(len(self.first.roles.space), 2), size
 
 
@@ -101,9 +122,20 @@ def grids_of(variables: Variables, parameters: Mapping[str, Any], file_name: str
         raise _no_data(variables, roles, meshed, file_name)
     if meshed:
         notes.append(f"Not converted, as on an unstructured mesh: {_names(meshed)}.")
-    grids = _grouped(usable, time_dims)
-    grids, picked = _picked(grids, parameters)
+
+    given = parameters.get(AXES)
+
+    def grouped(letters: Mapping[tuple[str, ...], str]) -> tuple[list[CfGrid], list[Choice]]:
+        every = [f for v in usable for f in _fields_of(v, variables, time_dims, letters, given)]
+        return _picked(_grouped(every), parameters)
+
+    grids, picked = grouped({})
+    dims = grids[0].first.variable.dims
+    letters = told_letters(given, len(dims))
+    if letters is not None:
+        grids, picked = grouped({dims: letters})
     choices += picked or [_main_choice(grids)]
+    choices += _turned(grids[0].first, letters)
     if not any(c.parameter == "time_dimension" for c in choices):
         choices += _folded(grids, time_dims)
     if len(grids) > MAX_OUTPUTS:
@@ -134,17 +166,50 @@ def _space(variable: Variable, time_dims: frozenset[str]) -> list[str]:
     return [d for d, n in lengths if d not in time_dims and n > 1]
 
 
-def _grouped(data: list[Variable], time_dims: frozenset[str]) -> list[CfGrid]:
+def _fields_of(
+    variable: Variable,
+    variables: Variables,
+    time_dims: frozenset[str],
+    letters: Mapping[tuple[str, ...], str],
+    given: object,
+) -> list[GridField]:
+    """The fields that a variable becomes: one, or one for each position of some dimensions.
+
+    Where its axes cannot be told, by the parameter ``axes`` that was `given`.
+    """
+    if variable.dtype is None:
+        return []
+    packing = packing_of(variable.dtype, variable.attributes)
+    told = letters.get(variable.dims)
+    lengths = zip(variable.dims, variable.shape, strict=True)
+    axes = consistent([axis_of_dim(d, n, variables, time_dims) for d, n in lengths])
+    try:
+        plan = decide(axes, least=1) if told is None else None
+    except AmbiguousFormat:
+        told = told_letters(given, len(axes))
+        if told is None:
+            raise
+        plan = None
+    plan = plan or plan_of(told or "", variable.dims, variable.shape)
+    return [GridField(variable, roles, packing, label, plan) for label, roles in plan.each_field()]
+
+
+def _grouped(every: list[GridField]) -> list[CfGrid]:
     groups: dict[tuple[Any, ...], list[GridField]] = {}
-    for variable in data:
-        time = [i for i, d in enumerate(variable.dims) if d in time_dims]
-        if variable.dtype is None:
-            continue
-        packing = packing_of(variable.dtype, variable.attributes)
-        member = GridField(variable, assign_roles(variable.shape, time=time), packing)
+    for member in every:
         groups.setdefault((member.space_dims, member.time_dims), []).append(member)
     grids = [CfGrid(tuple(fields)) for fields in groups.values()]
     return sorted(grids, key=lambda g: tuple(-w for w in g.weight))
+
+
+def _turned(main: GridField, letters: str | None) -> list[Choice]:
+    """Say where the axes were not taken as they are stored."""
+    plan = main.plan
+    if plan is None:
+        return []
+    space = plan.roles.space
+    is_plain = list(space) == sorted(space) and not plan.fields and plan.roles.component is None
+    return [] if is_plain and letters is None else [axes_choice(plan)]
 
 
 def _picked(
@@ -164,7 +229,8 @@ def _picked(
 
     kept = [CfGrid(tuple(sorted((f for f in g.fields if order(f) >= 0), key=order))) for g in grids]
     result = sorted((g for g in kept if g.fields), key=lambda g: order(g.first))
-    others = tuple(f.variable.path for f in every if order(f) < 0)[:_MAX_ALTERNATIVES]
+    left = dict.fromkeys(f.variable.path for f in every if order(f) < 0)
+    others = tuple(left)[:_MAX_ALTERNATIVES]
     return result, [Choice("variable", ", ".join(names), "named by the parameter", others)]
 
 
@@ -183,10 +249,11 @@ def _path_of(name: str, every: list[GridField]) -> str:
 
 
 def _main_choice(grids: list[CfGrid]) -> Choice:
-    names = [f.variable.path for g in grids[:MAX_OUTPUTS] for f in g.fields]
-    main = ", ".join(f.variable.path for f in grids[0].fields)
+    names = list(dict.fromkeys(f.variable.path for g in grids[:MAX_OUTPUTS] for f in g.fields))
+    main = ", ".join(dict.fromkeys(f.variable.path for f in grids[0].fields))
     rule = f"{main}: the grid with the most data is the main one; others are further datasets"
-    others = names[len(grids[0].fields) :][:_MAX_ALTERNATIVES]
+    own = {f.variable.path for f in grids[0].fields}
+    others = [n for n in names if n not in own][:_MAX_ALTERNATIVES]
     return Choice("variable", ", ".join(names), rule, tuple(others))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from scientistcloud.readers.arrays.axis_meanings import Meaning, NamedAxis, meaning_of
 from scientistcloud.readers.cf.time import is_time, is_time_name
 from scientistcloud.readers.cf.variables import Variable, Variables
 
@@ -18,6 +19,17 @@ _LAT_NAME = re.compile(r"^(?i:nav_|x|g)?(?i:lat(itude)?s?)([A-Z_].*)?$")
 _LON_NAME = re.compile(r"^(?i:nav_|x|g)?(?i:lon(g|gitude)?s?)([A-Z_].*)?$")
 _DEGREES = re.compile(r"^degrees?_?(n|s|e|w|north|south|east|west)$", re.IGNORECASE)
 _MAX_CORNERS = 16
+_AXIS = {"X": Meaning.X, "Y": Meaning.Y, "Z": Meaning.Z}
+_STANDARD = {
+    Meaning.X: re.compile(r"^(grid_)?longitude$|_x_(coordinate|angular_coordinate)$"),
+    Meaning.Y: re.compile(r"^(grid_)?latitude$|_y_(coordinate|angular_coordinate)$"),
+    Meaning.Z: re.compile(
+        r"^(altitude|height|depth|air_pressure|model_level_number)$"
+        r"|^(height|depth)_|_(sigma|hybrid|height|depth)[a-z_]*_coordinate$"
+    ),
+    Meaning.CHANNEL: re.compile(r"^realization$"),
+    Meaning.SPECTRAL: re.compile(r"_(wavelength|frequency|wavenumber)$"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,40 @@ def is_longitude(variable: Variable) -> bool:
         or variable.text("_CoordinateAxisType").lower() == "lon"
         or bool(_LON_NAME.match(variable.name))
     )
+
+
+def axis_of_dim(
+    dim: str, length: int, variables: Variables, time_dims: frozenset[str]
+) -> NamedAxis:
+    """What runs along a dimension, by CF: its coordinate's attributes, else names."""
+    coordinate = variables.coordinate(dim)
+    name = dim.rpartition("/")[2]
+    if dim in time_dims:
+        meaning = Meaning.TIME
+    else:
+        named = meaning_of(name)
+        meaning = Meaning.UNKNOWN if named is Meaning.TIME else named
+        if coordinate is not None:
+            meaning = _coordinate_meaning(coordinate, meaning)
+    return NamedAxis(name, length, meaning, coordinate is not None)
+
+
+def _coordinate_meaning(coordinate: Variable, otherwise: Meaning) -> Meaning:
+    told = _AXIS.get(coordinate.text("axis").upper())
+    if told is not None:
+        return told
+    standard = coordinate.text("standard_name")
+    for meaning, pattern in _STANDARD.items():
+        if standard and pattern.search(standard):
+            return meaning
+    degrees = _DEGREES.match(coordinate.text("units"))
+    if degrees is not None:
+        return Meaning.Y if degrees[1].lower()[0] in "ns" else Meaning.X
+    if is_longitude(coordinate):
+        return Meaning.X
+    if is_latitude(coordinate):
+        return Meaning.Y
+    return Meaning.Z if coordinate.text("positive").lower() in ("up", "down") else otherwise
 
 
 def _is_horizontal(variable: Variable) -> bool:

@@ -1,0 +1,166 @@
+"""Axes of NetCDF by what CF says of them, whatever their order in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+
+from tests.readers.contract import same
+from tests.readers.opening import (
+    assert_choices_round_trip,
+    chosen,
+    error_of,
+    numbers,
+    opened,
+    whole,
+)
+
+UNITS = {"time": "hours since 2000-01-01", "lon": "degrees_east", "lat": "degrees_north"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "upload"
+    folder.mkdir()
+    return folder
+
+
+def write(
+    path: Path, sizes: dict[str, int], *variables: tuple[str, str], **attributes: str
+) -> None:
+    """A file with coordinates of the known dimensions, and variables filled with their numbers."""
+    with netCDF4.Dataset(path, "w") as file:
+        for name, size in sizes.items():
+            file.createDimension(name, size)
+            if name in UNITS or name in attributes:
+                made = file.createVariable(name, "f8", (name,))
+                made.units = UNITS.get(name, "1")
+                if name in attributes:
+                    made.axis = attributes[name]
+                made[:] = np.arange(size)
+        for name, dims in variables:
+            words = tuple(dims.split())
+            shape = tuple(sizes[d] for d in words)
+            values = np.arange(np.prod(shape), dtype="f4").reshape(shape)
+            file.createVariable(name, "f4", words)[:] = values
+
+
+def stored(path: Path, name: str) -> np.ndarray:
+    with netCDF4.Dataset(path) as file:
+        return np.asarray(file[name][...])
+
+
+class TestTurned:
+    @pytest.mark.parametrize(
+        "dims",
+        ["time lat lon", "time lon lat", "lon lat time", "lat time lon", "lon time lat"],
+    )
+    def test_lon_along_x_in_any_order(self, root: Path, dims: str) -> None:
+        write(root / "a.nc", {"time": 2, "lat": 5, "lon": 8}, ("h", dims))
+        order = [dims.split().index(d) for d in ("time", "lat", "lon")]
+        with opened(root) as source:
+            spec = source.spec.datasets[0]
+            assert [a.name for a in spec.axes] == ["lat", "lon"]
+            assert spec.timesteps == 2
+            values = stored(root / "a.nc", "h").transpose(order)
+            for t in range(2):
+                assert same(whole(source, timestep=t), values[t])
+        assert_choices_round_trip(root, {}, None)
+
+    def test_by_the_attribute_axis(self, root: Path) -> None:
+        sizes = {"a": 4, "b": 5, "d": 6}
+        write(root / "a.nc", sizes, ("h", "a b d"), a="X", b="Z", d="Y")
+        with opened(root) as source:
+            assert [a.name for a in source.spec.datasets[0].axes] == ["b", "d", "a"]
+            values = stored(root / "a.nc", "h").transpose(1, 2, 0)
+            assert same(whole(source), values)
+
+    def test_unknown_third_axis_is_the_slowest(self, root: Path) -> None:
+        write(root / "a.nc", {"lat": 5, "lon": 8, "bins": 7}, ("h", "lat lon bins"))
+        with opened(root) as source:
+            assert [a.name for a in source.spec.datasets[0].axes] == ["bins", "lat", "lon"]
+            assert same(whole(source), stored(root / "a.nc", "h").transpose(2, 0, 1))
+
+    def test_variables_of_either_order_share_a_grid(self, root: Path) -> None:
+        write(root / "a.nc", {"lat": 5, "lon": 8}, ("h", "lat lon"), ("g", "lon lat"))
+        with opened(root) as source:
+            assert [f.name for f in source.spec.datasets[0].fields] == ["h", "g"]
+            assert same(whole(source, field=1), stored(root / "a.nc", "g").T)
+
+    def test_names_that_say_nothing_stay_as_they_are(self, root: Path) -> None:
+        write(root / "a.nc", {"u": 5, "v": 6, "w": 8}, ("h", "u v w"))
+        with opened(root) as source:
+            assert [a.name for a in source.spec.datasets[0].axes] == ["u", "v", "w"]
+            assert not any(c.parameter == "axes" for c in source.spec.choices)
+
+
+class TestOtherAxes:
+    def test_wavelengths_of_a_volume_are_fields(self, root: Path) -> None:
+        sizes = {"wavelength": 3, "z": 4, "y": 5, "x": 6}
+        write(root / "a.nc", sizes, ("h", "wavelength z y x"))
+        with opened(root) as source:
+            spec = source.spec.datasets[0]
+            assert (spec.shape, spec.timesteps, len(spec.fields)) == ((4, 5, 6), 1, 3)
+            for i in range(3):
+                assert same(whole(source, field=i), stored(root / "a.nc", "h")[i])
+        assert_choices_round_trip(root, {}, None)
+
+    def test_wavelengths_of_an_image_are_depth(self, root: Path) -> None:
+        write(root / "a.nc", {"wavelength": 30, "lat": 5, "lon": 6}, ("h", "wavelength lat lon"))
+        with opened(root) as source:
+            assert source.spec.datasets[0].shape == (30, 5, 6)
+
+    def test_thousands_of_angles_beside_a_volume_are_refused(self, root: Path) -> None:
+        write(root / "a.nc", {"angle": 300, "z": 2, "y": 2, "x": 2}, ("h", "angle z y x"))
+        error = error_of(root)
+        assert error.code == "AmbiguousFormat"
+        with opened(root, {"axes": "tzyx"}) as source:
+            assert source.spec.datasets[0].timesteps == 300
+
+    def test_last_axis_of_three_is_colour(self, root: Path) -> None:
+        write(root / "a.nc", {"lat": 5, "lon": 8, "k": 3}, ("h", "lat lon k"))
+        with opened(root) as source:
+            assert source.spec.datasets[0].fields[0].components == 3
+            assert same(whole(source), stored(root / "a.nc", "h"))
+
+    def test_last_axis_of_three_with_coordinates_is_no_colour(self, root: Path) -> None:
+        write(root / "a.nc", {"u": 5, "v": 8, "k": 3}, ("h", "u v k"), k="")
+        with opened(root) as source:
+            assert source.spec.datasets[0].shape == (5, 8, 3)
+
+
+class TestParameter:
+    def test_turns_and_names(self, root: Path) -> None:
+        write(root / "a.nc", {"u": 4, "v": 5, "w": 8}, ("h", "u v w"))
+        with opened(root, {"axes": "xty"}) as source:
+            spec = source.spec.datasets[0]
+            assert (spec.shape, spec.timesteps) == ((8, 4), 5)
+            assert same(whole(source, timestep=2), stored(root / "a.nc", "h")[:, 2].T)
+            assert chosen(source, "axes") == "xty"
+
+    @pytest.mark.parametrize("letters", ["xyy", "tt", "abc", "ttt"])
+    def test_nonsense(self, root: Path, letters: str) -> None:
+        write(root / "a.nc", {"u": 4, "v": 5, "w": 8}, ("h", "u v w"))
+        assert error_of(root, {"axes": letters}).code == "InvalidOptions"
+
+
+def test_random_orders_keep_every_sample(root: Path) -> None:
+    """Property: whatever the order of the dimensions, each sample lies at its coordinates."""
+    rng = np.random.default_rng(7)
+    sizes = {"time": 3, "lev": 4, "lat": 5, "lon": 6}
+    values = numbers((3, 4, 5, 6), "f4")
+    for n in range(8):
+        order = [list(sizes)[i] for i in rng.permutation(4)]
+        path = root / "a.nc"
+        with netCDF4.Dataset(path, "w") as file:
+            for name, size in sizes.items():
+                file.createDimension(name, size)
+            made = file.createVariable("h", "f4", tuple(order))
+            made[:] = values.transpose([list(sizes).index(d) for d in order])
+        with opened(root) as source:
+            assert source.spec.datasets[0].shape == (4, 5, 6), n
+            for t in range(3):
+                assert same(whole(source, timestep=t), values[t])
