@@ -98,6 +98,8 @@ def describe_dataset(spec: DatasetSpec, fields: Sequence[Mapping[str, Any]]) -> 
         ],
         "timesteps": spec.timesteps,
         "times": to_json(spec.times),
+        "time_units": spec.time_units,
+        "matrix": to_json(spec.matrix),
         "fields": [
             dict(names)
             | {

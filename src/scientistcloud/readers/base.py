@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from scientistcloud.grid import Box, Shape
 
+Matrix = tuple[tuple[float, ...], ...]
+"""Rows of a matrix."""
+
 
 class Match(IntEnum):
     """How sure a reader is that a file is of its format."""
@@ -130,6 +133,11 @@ class DatasetSpec:
         One for each axis of `shape`, in the same order.
     times : tuple
         What each timestep stands for (numbers or ISO dates); empty where the source has none.
+    time_units : str, optional
+        Of numbers in `times`: ``s`` for seconds. None for dates, and where the source has none.
+    matrix : Matrix
+        Where the grid lies in space: from sample indices (x first, and a 1 behind) to positions,
+        square, its last row 0 ... 0 1. Empty where the axes say all that is known.
     """
 
     name: str
@@ -139,6 +147,8 @@ class DatasetSpec:
     timesteps: int = 1
     times: tuple[float | str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    time_units: str | None = None
+    matrix: Matrix = ()
 
     @property
     def samples_bytes(self) -> int:

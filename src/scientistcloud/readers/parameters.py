@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "idx": ("dataset", "missing"),
-    "dicom": ("series",),
+    "dicom": ("series", "gaps"),
     "tiff": ("files", "arrangement", "axes", "samples", "series"),
     "image": ("files", "arrangement"),
     "zarr": ("dataset", "time_axis", "variable", "time_dimension", "axes"),

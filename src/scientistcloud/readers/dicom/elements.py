@@ -11,6 +11,8 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from scientistcloud.readers.arrays.attributes import json_value
+from scientistcloud.readers.arrays.raw_array import Scale
+from scientistcloud.readers.files.archive_names import shown
 
 _MAX_ATTRIBUTES = 400
 _HIDDEN_VRS = frozenset({"PN", "SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN"})
@@ -53,7 +55,41 @@ def pixel_spacing(dataset: Dataset) -> tuple[float, float] | None:
     return (found[0], found[1]) if len(found) == 2 and min(found) > 0 else None
 
 
+def slice_distance(dataset: Dataset) -> float | None:
+    """From slice to slice in mm, as far as no positions tell."""
+    for group in (functional_group(dataset, 0, "PixelMeasuresSequence"), dataset):
+        for name in ("SpacingBetweenSlices", "SliceThickness"):
+            found = number(group.get(name))
+            if found:
+                return abs(found)
+    return None
+
+
+def sample_scale(dataset: Dataset, index: int) -> Scale:
+    """How stored values become those that are meant (PS3.3, C.11.1 and C.8.8.3)."""
+    dose = number(dataset.get("DoseGridScaling"))
+    if dose:
+        return Scale(dose)
+    values = functional_group(dataset, index, "PixelValueTransformationSequence")
+    values = values if "RescaleSlope" in values else dataset
+    slope, intercept = number(values.get("RescaleSlope")), number(values.get("RescaleIntercept"))
+    return Scale(1.0 if slope is None else slope, intercept or 0.0)
+
+
+def segment_label(dataset: Dataset, index: int) -> str:
+    """What a frame of a segmentation is of (PS3.3, C.8.20); empty for all others."""
+    which = functional_group(dataset, index, "SegmentIdentificationSequence")
+    wanted = which.get("ReferencedSegmentNumber")
+    for each in dataset.get("SegmentSequence") or () if wanted is not None else ():
+        if each.get("SegmentNumber") == wanted:
+            return shown(str(each.get("SegmentLabel") or "").strip()) or f"segment {wanted}"
+    return "" if wanted is None else f"segment {wanted}"
+
+
 def sample_units(dataset: Dataset) -> str | None:
+    dose = str(dataset.get("DoseUnits") or "").strip()
+    if dose:
+        return "Gy" if dose == "GY" else dose.lower()
     kind = str(dataset.get("RescaleType") or dataset.get("Units") or "").strip()
     if not kind and dataset.get("Modality") == "CT" and "RescaleSlope" in dataset:
         return "HU"  # PS3.3, C.8.2.1.1.4

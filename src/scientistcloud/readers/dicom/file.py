@@ -1,16 +1,15 @@
 """One DICOM file: where its frames lie in space and in the file.
 
-Source: DICOM PS3.3 (C.7.6.2 image plane, C.7.6.3 image pixel, C.11.1 modality LUT) and PS3.5.
+Source: DICOM PS3.3 (C.7.6.2 image plane, C.11.1 modality LUT) and PS3.5.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydicom import Dataset, dcmread, uid
 
 from scientistcloud.errors import ConversionError, CorruptSource, UnsupportedLayout
@@ -19,60 +18,27 @@ from scientistcloud.readers.dicom.deflated import check_deflated
 from scientistcloud.readers.dicom.elements import (
     attributes,
     color_table,
-    functional_group,
     number,
-    numbers,
     pixel_spacing,
+    sample_scale,
     sample_units,
+    segment_label,
+    slice_distance,
+)
+from scientistcloud.readers.dicom.mosaic import Mosaic, is_mosaic, mosaic_of, tile_position
+from scientistcloud.readers.dicom.pixels import PixelFormat, pixel_element, pixel_format
+from scientistcloud.readers.dicom.placement import (
+    Vector,
+    frame_order,
+    frame_orientation,
+    frame_position,
+    frame_seconds,
+    frame_times,
 )
 from scientistcloud.readers.files.archive_names import shown
 from scientistcloud.readers.files.listing import open_regular
 
 MAX_FRAMES = 1_000_000
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-_PIXELS = {0x7FE00010: "", 0x7FE00008: "f4", 0x7FE00009: "f8"}
-_RAW_SYNTAXES = {
-    uid.ImplicitVRLittleEndian: "<",
-    uid.ExplicitVRLittleEndian: "<",
-    uid.ExplicitVRBigEndian: ">",
-}
-_RAW_PHOTOMETRIC = frozenset({"MONOCHROME1", "MONOCHROME2", "RGB"})
-
-Vector = tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class PixelFormat:
-    """How samples are stored; frames of one series share it.
-
-    Attributes
-    ----------
-    is_raw : bool
-        Whether they are read by position; else pydicom decodes frame by frame.
-    stored : numpy.dtype
-        Of one sample, byte order included; of decoded samples, the machine's.
-    unused_bits : int
-        High bits of a raw sample that mean nothing (PS3.5, 8.1.1).
-    """
-
-    rows: int
-    columns: int
-    samples: int
-    stored: np.dtype[Any]
-    unused_bits: int
-    is_raw: bool
-    is_planar: bool
-    is_palette: bool
-    photometric: str
-    syntax: str
-
-    @property
-    def components(self) -> int:
-        return 3 if self.is_palette else self.samples
-
-    @property
-    def frame_bytes(self) -> int:
-        return self.rows * self.columns * self.samples * self.stored.itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +51,12 @@ class Frame:
         Of its first sample, in mm.
     order : tuple of float
         What tells apart frames at one place, as far as the file tells: time before number.
+    since_trigger, acquired : float or None
+        In seconds; `acquired` since year 1.
+    segment : str
+        Of a segmentation, what the frame is of.
+    corner : (int, int)
+        Row and column of its first sample in the image that is stored.
     """
 
     path: Path
@@ -96,13 +68,30 @@ class Frame:
     scale: Scale
     order: tuple[float, ...]
     number: float
+    since_trigger: float | None = None
+    acquired: float | None = None
+    segment: str = ""
+    corner: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
 class DicomFile:
-    """What one file holds."""
+    """What one file holds.
+
+    Attributes
+    ----------
+    instance : str
+        SOPInstanceUID; empty where it has none.
+    thickness : float or None
+        From slice to slice in mm, where no positions tell.
+    pixels_at : int
+        Where the element of the pixels begins; 0 where the file is deflated.
+    frame_times : tuple of float
+        Of a loop, in seconds.
+    """
 
     series: str
+    instance: str
     label: str
     modality: str
     units: str | None
@@ -111,8 +100,10 @@ class DicomFile:
     pixels: PixelFormat
     frames: tuple[Frame, ...]
     is_cine: bool
-    frame_seconds: float | None
+    frame_times: tuple[float, ...]
     palette: Dataset | None
+    pixels_at: int
+    notes: tuple[str, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -156,36 +147,74 @@ def _check_without_image(dataset: Dataset, name: str) -> None:
 
 def _describe(dataset: Dataset, path: Path, name: str, at: int, head: bytes) -> DicomFile:
     syntax = _syntax(dataset, name)
-    tag, offset, length = _pixel_element(syntax, at, head)
-    pixels = _pixel_format(dataset, syntax, tag, length, name)
+    tag, offset, length = pixel_element(syntax, at, head)
     count = int(dataset.get("NumberOfFrames") or 1)
     if not 1 <= count <= MAX_FRAMES:
         raise CorruptSource(f"{name} says that it has {count} frames.")
-    if pixels.is_raw and length < count * pixels.frame_bytes:
+    mosaic = mosaic_of(dataset) if count == 1 else None
+    pixels = pixel_format(dataset, syntax, tag, length, name, mosaic)
+    needed = pixels.stored_bytes(count)
+    if pixels.is_raw and length < needed:
         raise CorruptSource(
-            f"{name} is cut short: {count} frames need {count * pixels.frame_bytes:,} bytes, and "
-            f"it has {length:,}."
+            f"{name} is cut short: {count} frames need {needed:,} bytes, and it has {length:,}."
+        )
+    if dataset.BitsAllocated == 1 and not pixels.is_raw and count > 1 and pixels.frame_bytes % 8:
+        raise UnsupportedLayout(
+            f"{name} holds frames of single bits that do not end at a byte, in the transfer syntax "
+            f"{syntax.name}.",
+            remedy="Export it without compression (Explicit VR Little Endian).",
         )
     frames = tuple(
-        _frame(dataset, i, path, name, offset + i * pixels.frame_bytes) for i in range(count)
+        _frame(
+            dataset,
+            i,
+            count,
+            path,
+            name,
+            offset if pixels.is_bits else offset + i * pixels.frame_bytes,
+        )
+        for i in range(count)
     )
-    interval = number(dataset.get("FrameTime"))
-    measures = functional_group(dataset, 0, "PixelMeasuresSequence")
+    if mosaic is not None:
+        frames = _tiles(dataset, mosaic, frames[0])
     return DicomFile(
         series=str(dataset.get("SeriesInstanceUID") or ""),
+        instance=str(dataset.get("SOPInstanceUID") or ""),
         label=_label(dataset),
         modality=str(dataset.get("Modality") or ""),
         units=sample_units(dataset),
         spacing=pixel_spacing(dataset),
-        thickness=number(measures.get("SliceThickness"))
-        or number(dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness")),
+        thickness=slice_distance(dataset),
         pixels=pixels,
         frames=frames,
         is_cine=count > 1 and ("FrameTime" in dataset or "FrameTimeVector" in dataset),
-        frame_seconds=interval / 1000 if interval else None,
+        frame_times=frame_times(dataset, count),
         palette=color_table(dataset) if pixels.is_palette else None,
+        pixels_at=at if tag else 0,
+        notes=_notes(dataset, mosaic, _label(dataset)),
         attributes=attributes(dataset),
     )
+
+
+def _notes(dataset: Dataset, mosaic: Mosaic | None, label: str) -> tuple[str, ...]:
+    """What the reader makes of a file beyond its images."""
+    if mosaic is not None:
+        side = "" if mosaic.normal else " Which side comes first was not told: taken as the normal."
+        return (
+            f"{label}: Siemens mosaics, of which each was cut into its {mosaic.count} slices of "
+            f"{mosaic.columns} x {mosaic.rows}.{side}",
+        )
+    if is_mosaic(dataset):
+        return (
+            f"{label}: Siemens mosaics that do not tell how many slices they hold (private "
+            "elements were removed): kept as planes, with the slices side by side.",
+        )
+    if "DoseGridScaling" in dataset:
+        return (
+            f"{label}: doses are the stored values times DoseGridScaling "
+            f"({number(dataset.DoseGridScaling)}).",
+        )
+    return ()
 
 
 def _label(dataset: Dataset) -> str:
@@ -209,92 +238,32 @@ def _syntax(dataset: Dataset, name: str) -> uid.UID:
     return uid.ExplicitVRLittleEndian if is_little else uid.ExplicitVRBigEndian
 
 
-def _pixel_element(syntax: uid.UID, at: int, head: bytes) -> tuple[int, int, int]:
-    """Tag, position and length in bytes of the pixel data; 0s where they are not at hand."""
-    if syntax == uid.DeflatedExplicitVRLittleEndian or len(head) < 8:
-        return 0, 0, 0
-    order = "big" if syntax == uid.ExplicitVRBigEndian else "little"
-    group, element = (int.from_bytes(head[i : i + 2], order) for i in (0, 2))  # type: ignore[arg-type]
-    tag = group << 16 | element
-    if tag not in _PIXELS:
-        return 0, 0, 0
-    if syntax == uid.ImplicitVRLittleEndian:
-        return tag, at + 8, int.from_bytes(head[4:8], "little")
-    return tag, at + 12, int.from_bytes(head[8:12], order)  # type: ignore[arg-type]
-
-
-def _pixel_format(
-    dataset: Dataset, syntax: uid.UID, tag: int, length: int, name: str
-) -> PixelFormat:
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
-    samples = int(dataset.get("SamplesPerPixel") or 1)
-    allocated = int(dataset.get("BitsAllocated") or 0)
-    stored = int(dataset.get("BitsStored") or allocated)
-    signed = int(dataset.get("PixelRepresentation") or 0) == 1
-    photometric = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2").strip()
-    if not tag and syntax != uid.DeflatedExplicitVRLittleEndian:
-        raise CorruptSource(f"{name} has no pixel data.")
-    if rows < 1 or columns < 1 or samples not in (1, 3, 4) or not 1 <= stored <= max(1, allocated):
-        raise CorruptSource(f"{name} describes an image of {columns} x {rows} that cannot be.")
-    if allocated not in (1, 8, 16, 32, 64):
-        raise UnsupportedLayout(f"{name} stores samples in {allocated} bits.")
-    raw = (
-        syntax in _RAW_SYNTAXES
-        and length != _UNDEFINED_LENGTH
-        and allocated > 1
-        and photometric in _RAW_PHOTOMETRIC
-        # Bytes in big-endian words change places (PS3.5, A.3).
-        and not (allocated == 8 and _RAW_SYNTAXES[syntax] == ">")
-    )
-    code = _PIXELS.get(tag) or f"{'i' if signed else 'u'}{max(1, allocated // 8)}"
-    return PixelFormat(
-        rows=rows,
-        columns=columns,
-        samples=samples,
-        stored=np.dtype(_RAW_SYNTAXES[syntax] + code if raw else code),
-        unused_bits=allocated - stored if code[0] != "f" else 0,
-        is_raw=raw,
-        is_planar=samples > 1 and int(dataset.get("PlanarConfiguration") or 0) == 1,
-        is_palette=photometric == "PALETTE COLOR",
-        photometric=photometric,
-        syntax=str(syntax),
-    )
-
-
-def _frame(dataset: Dataset, index: int, path: Path, name: str, offset: int) -> Frame:
-    plane = functional_group(dataset, index, "PlanePositionSequence")
-    turn = functional_group(dataset, index, "PlaneOrientationSequence")
-    values = functional_group(dataset, index, "PixelValueTransformationSequence")
-    values = values if "RescaleSlope" in values else dataset
-    content = functional_group(dataset, index, "FrameContentSequence")
-    slope, intercept = number(values.get("RescaleSlope")), number(values.get("RescaleIntercept"))
-    position = numbers(plane.get("ImagePositionPatient") or dataset.get("ImagePositionPatient"))
-    orientation = numbers(
-        turn.get("ImageOrientationPatient") or dataset.get("ImageOrientationPatient")
-    )
-    shared = int(dataset.get("NumberOfFrames") or 1) > 1 and "ImagePositionPatient" not in plane
+def _frame(dataset: Dataset, index: int, count: int, path: Path, name: str, offset: int) -> Frame:
+    since_trigger, acquired = frame_seconds(dataset, index)
     return Frame(
         path=path,
         name=name,
         index=index,
         offset=offset,
-        position=(position[0], position[1], position[2])
-        if len(position) == 3 and not shared
-        else None,
-        orientation=orientation if len(orientation) == 6 else None,
-        scale=Scale(1.0 if slope is None else slope, intercept or 0.0),
-        order=_order(dataset, content),
+        position=frame_position(dataset, index, count),
+        orientation=frame_orientation(dataset, index),
+        scale=sample_scale(dataset, index),
+        order=frame_order(dataset, index),
         number=(number(dataset.get("InstanceNumber")) or 0.0) + index * 1e-9,
+        since_trigger=since_trigger,
+        acquired=acquired,
+        segment=segment_label(dataset, index),
     )
 
 
-def _order(dataset: Dataset, content: Dataset) -> tuple[float, ...]:
-    found = [
-        content.get("TemporalPositionIndex") or dataset.get("TemporalPositionIdentifier"),
-        dataset.get("TriggerTime"),
-        dataset.get("AcquisitionNumber"),
-        dataset.get("EchoNumbers"),
-        dataset.get("DiffusionBValue"),
-        dataset.get("AcquisitionTime"),
-    ]
-    return tuple(number(value) or 0.0 for value in found)
+def _tiles(dataset: Dataset, mosaic: Mosaic, whole: Frame) -> tuple[Frame, ...]:
+    """The slices of a mosaic."""
+    return tuple(
+        replace(
+            whole,
+            position=tile_position(dataset, mosaic, tile, whole.position, whole.orientation),
+            number=whole.number + tile * 1e-5,
+            corner=mosaic.corner(tile),
+        )
+        for tile in range(mosaic.count)
+    )

@@ -18,28 +18,34 @@ from pydicom.pixels.utils import pixel_array
 from scientistcloud.errors import ConversionError, CorruptSource, MissingLibrary, UnsupportedLayout
 from scientistcloud.grid import Box
 from scientistcloud.readers.arrays.raw_array import RawArray
-from scientistcloud.readers.dicom.file import DicomFile, Frame, PixelFormat
+from scientistcloud.readers.dicom.bits import BitPlane
+from scientistcloud.readers.dicom.file import DicomFile, Frame
+from scientistcloud.readers.dicom.pixels import PixelFormat
 from scientistcloud.readers.files.archive_names import shown
 from scientistcloud.readers.files.open_files import FilePool
 
 CACHED_FRAMES = 2
 
 
-def frame_reader(file: DicomFile, frame: Frame) -> RawArray | None:
+def frame_reader(file: DicomFile, frame: Frame) -> RawArray | BitPlane | None:
     """Where a raw frame lies; None for one that has to be decoded."""
     pixels = file.pixels
     if not pixels.is_raw:
         return None
+    if pixels.is_bits:
+        before = frame.index * pixels.rows * pixels.columns
+        return BitPlane(frame.path, frame.offset, before, pixels.rows, pixels.columns)
     size = pixels.stored.itemsize
     step = size if pixels.is_planar else size * pixels.samples
+    row, column = frame.corner
     return RawArray(
         frame.path,
-        frame.offset,
+        frame.offset + (row * pixels.width + column) * step,
         pixels.stored,
         (pixels.rows, pixels.columns),
-        (step * pixels.columns, step),
+        (step * pixels.width, step),
         pixels.samples,
-        size * pixels.rows * pixels.columns if pixels.is_planar else size,
+        size * pixels.height * pixels.width if pixels.is_planar else size,
     )
 
 
@@ -92,7 +98,7 @@ class FrameDecoder:
         except Exception as error:
             # Decoders raise whatever they like on damaged frames.
             raise _undecodable(frame, error) from error
-        expected = (pixels.rows, pixels.columns)
+        expected = (pixels.height, pixels.width)
         if pixels.components > 1:
             expected += (pixels.components,)  # type: ignore[assignment]
         if values.shape != expected:
@@ -113,13 +119,20 @@ def _undecodable(frame: Frame, error: Exception) -> ConversionError:
 
 @dataclass(frozen=True)
 class Slices:
-    """The samples of a series: one frame for each slice of each timestep."""
+    """The samples of a series: one frame for each slice of each timestep.
 
-    frames: tuple[Frame, ...]
-    raw: tuple[RawArray | None, ...]
+    Attributes
+    ----------
+    frames : tuple of Frame or None
+        None for a slice that is missing, whose samples are all `fill`.
+    """
+
+    frames: tuple[Frame | None, ...]
+    raw: tuple[RawArray | BitPlane | None, ...]
     depth: int
     pixels: PixelFormat
     scaled: bool
+    fill: float
     decoder: FrameDecoder | None = field(compare=False)
 
     def check(self, pool: FilePool) -> None:
@@ -138,9 +151,16 @@ class Slices:
 
     def _read_slice(self, pool: FilePool, index: int, box: Box, out: NDArray[Any]) -> None:
         array, frame = self.raw[index], self.frames[index]
+        if frame is None:
+            out[...] = self.fill
+            return
         if array is None:
             assert self.decoder is not None
-            values = self.decoder.frame(frame, self.pixels)[box.slices]
+            row, column = frame.corner
+            inside = Box(
+                (box.lo[0] + row, box.lo[1] + column), (box.hi[0] + row, box.hi[1] + column)
+            )
+            values = self.decoder.frame(frame, self.pixels)[inside.slices]
         else:
             native = array.dtype.newbyteorder("=")
             if not self.scaled and not self.pixels.unused_bits and out.dtype == native:
