@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from fastapi import Request
@@ -16,6 +17,7 @@ EXPOSED = (
     "x-dtype, x-components, x-shape, x-start, x-spacing, x-resolution, x-generation"
 )
 _FOREVER = "max-age=31536000, immutable"
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _WORTH_BYTES = 1024
 _LEVEL = 1
 
@@ -64,14 +66,13 @@ def _has(request: Request, etag: str) -> bool:
 
 def _ranged(request: Request, body: bytes, answer: Answer, headers: dict[str, str]) -> Response:
     """One range of the body where one is asked for; other requests get all of it."""
-    asked = request.headers.get("range", "")
-    first, _, last = asked.removeprefix("bytes=").partition("-")
-    is_plain = asked.startswith("bytes=") and "," not in asked and "content-encoding" not in headers
-    if not is_plain or not (first.isdigit() or last.isdigit()) or answer.status != 200:
+    asked = _RANGE.fullmatch(request.headers.get("range", ""))
+    if asked is None or not any(asked.groups()) or "content-encoding" in headers:
         return Response(body, answer.status, headers, answer.media_type)
+    first, last = asked.groups()
     size = len(body)
-    if first.isdigit():
-        start, stop = int(first), min(size, int(last) + 1 if last.isdigit() else size)
+    if first:
+        start, stop = int(first), min(size, int(last) + 1 if last else size)
     else:
         start, stop = max(0, size - int(last)), size
     if start >= stop:

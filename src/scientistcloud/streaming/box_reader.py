@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -106,12 +107,14 @@ class BoxReader:
             out[target] = found
         return out
 
+    def is_small(self, result: Result, field: int, shape: Shape) -> bool:
+        """Whether one answer can hold a box of samples of this shape."""
+        return result.header.fields[field].sample_bytes * math.prod(shape) <= self._limit_bytes
+
     def require_small(self, result: Result, field: int, shape: Shape) -> None:
         """Refuse a box that one answer cannot hold; raises `BoxTooLarge`."""
-        size_bytes = result.header.fields[field].sample_bytes
-        for length in shape:
-            size_bytes *= length
-        if size_bytes > self._limit_bytes:
+        if not self.is_small(result, field, shape):
+            size_bytes = result.header.fields[field].sample_bytes * math.prod(shape)
             raise BoxTooLarge(
                 f"The box holds {size_bytes} bytes of samples; {self._limit_bytes} are the most "
                 "that one answer has."

@@ -53,7 +53,7 @@ def answer_zarr(
     if len(found) > 1:
         if not rest and head in store.root_names:
             return _json(store.collection(head, len(found)), result, immutable)
-        if not head.isdigit() or int(head) >= len(found):
+        if not _is_index(head, len(found)):
             raise NotFound(f"The store has no key {path[:200]!r}.")
         pyramid, path = found[int(head)], rest
     else:
@@ -72,11 +72,16 @@ def answer_zarr(
     return Answer(body, immutable=immutable, etag=f"{result.generation}-{version}-{path}")
 
 
+def _is_index(text: str, count: int) -> bool:
+    """Whether the text is one of 0 to count - 1, as Python writes it."""
+    return len(text) <= 4 and text.isascii() and text.isdecimal() and int(text) < count
+
+
 class _Zarr3:
     """Keys of Zarr 3, with OME-Zarr 0.5 in the attributes."""
 
     root_names = ("zarr.json",)
-    _CHUNK = re.compile(r"(\d{1,3})/c((?:/\d{1,12})+)")
+    _CHUNK = re.compile(r"(\d{1,3})/c((?:/\d{1,12})+)", re.ASCII)
 
     @classmethod
     def metadata(cls, pyramid: Pyramid, path: str, title: str) -> dict[str, Any] | None:
@@ -84,7 +89,7 @@ class _Zarr3:
             ome = {"version": "0.5", "multiscales": [multiscale(pyramid, title)]}
             return cls._group({"ome": ome | {"omero": omero(pyramid)}})
         level, _, name = path.partition("/")
-        if name == "zarr.json" and level.isdigit() and int(level) < pyramid.levels:
+        if name == "zarr.json" and _is_index(level, pyramid.levels):
             return cls._array(pyramid, int(level))
         return None
 
@@ -130,7 +135,7 @@ class _Zarr2:
     """Keys of Zarr 2, with OME-Zarr 0.4 in ``.zattrs``."""
 
     root_names = (".zgroup", ".zattrs")
-    _CHUNK = re.compile(r"(\d{1,3})/((?:\d{1,12}/)*\d{1,12})")
+    _CHUNK = re.compile(r"(\d{1,3})/((?:\d{1,12}/)*\d{1,12})", re.ASCII)
 
     @classmethod
     def metadata(cls, pyramid: Pyramid, path: str, title: str) -> dict[str, Any] | None:
@@ -140,7 +145,7 @@ class _Zarr2:
             scales = [multiscale(pyramid, title) | {"version": "0.4"}]
             return {"multiscales": scales, "omero": omero(pyramid)}
         level, _, name = path.partition("/")
-        if not level.isdigit() or int(level) >= pyramid.levels:
+        if not _is_index(level, pyramid.levels):
             return None
         if name == ".zarray":
             return cls._array(pyramid, int(level))

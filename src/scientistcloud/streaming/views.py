@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -231,6 +232,7 @@ def field_of(result: Result, name: str) -> int:
 
 
 def as_json(value: Mapping[str, Any], result: Result, *, immutable: bool) -> Answer:
-    """An object as an answer."""
+    """An object as an answer; its ETag is of all of it, names that may change included."""
     body = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    return Answer(body, "application/json", {}, immutable, result.generation)
+    etag = f"{result.generation}-{zlib.crc32(body):08x}"
+    return Answer(body, "application/json", {}, immutable, etag)
