@@ -118,11 +118,6 @@ def netcdf_raw(path: Path, *names: str, kind: str | None = None, flat: int = 0) 
     return [a.reshape(-1, *a.shape[flat:]) if flat else a for a in arrays]
 
 
-def netcdf_turned(path: Path, *names: str, kind: str | None = None) -> list[Array]:
-    """Variables as stored, of which the last three axes are x, y, z."""
-    return [np.swapaxes(a, -1, -3) for a in netcdf_raw(path, *names, kind=kind)]
-
-
 def zarr_array(path: Path) -> list[Array]:
     """One array of a Zarr store, its last axis x."""
     return [np.asarray(zarr.open_array(path, mode="r")[...])]

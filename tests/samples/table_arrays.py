@@ -217,13 +217,12 @@ NETCDF = (
         "netcdf/ncc_64bit_offset.nc",
         (
             raw((31, 4, 6), "int8", "bytev", timesteps=30, flat=3),
-            variables(
-                (5, 6, 4),
+            raw(
+                (4, 6, 5),
                 "int8 int16 int32 float32 float64",
                 "bytevar shortvar longvar floatvar doublevar",
                 timesteps=7,
-                path="w_z_y_x/visus.idx",
-                loader=load.netcdf_turned,
+                path="w_x_y_z/visus.idx",
             ),
             raw((7, 3), "float32", "ce", timesteps=5, path="ce/visus.idx"),
             raw((6, 5, 3), "int16", "shortv", timesteps=2, path="shortv/visus.idx"),

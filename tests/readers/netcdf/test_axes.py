@@ -84,6 +84,13 @@ class TestTurned:
             assert [a.name for a in source.spec.datasets[0].axes] == ["bins", "lat", "lon"]
             assert same(whole(source), stored(root / "a.nc", "h").transpose(2, 0, 1))
 
+    @pytest.mark.parametrize(("axes", "turned"), [({}, False), ({"x": "X", "y": "Y"}, True)])
+    def test_letters_need_coordinates(self, root: Path, axes: dict[str, str], turned: bool) -> None:
+        write(root / "a.nc", {"x": 5, "y": 8}, ("h", "x y"), **axes)
+        with opened(root) as source:
+            values = stored(root / "a.nc", "h")
+            assert same(whole(source), values.T if turned else values)
+
     def test_variables_of_either_order_share_a_grid(self, root: Path) -> None:
         write(root / "a.nc", {"lat": 5, "lon": 8}, ("h", "lat lon"), ("g", "lon lat"))
         with opened(root) as source:
@@ -100,7 +107,7 @@ class TestTurned:
 class TestOtherAxes:
     def test_wavelengths_of_a_volume_are_fields(self, root: Path) -> None:
         sizes = {"wavelength": 3, "z": 4, "y": 5, "x": 6}
-        write(root / "a.nc", sizes, ("h", "wavelength z y x"))
+        write(root / "a.nc", sizes, ("h", "wavelength z y x"), z="Z")
         with opened(root) as source:
             spec = source.spec.datasets[0]
             assert (spec.shape, spec.timesteps, len(spec.fields)) == ((4, 5, 6), 1, 3)
@@ -114,7 +121,9 @@ class TestOtherAxes:
             assert source.spec.datasets[0].shape == (30, 5, 6)
 
     def test_thousands_of_angles_beside_a_volume_are_refused(self, root: Path) -> None:
-        write(root / "a.nc", {"angle": 300, "z": 2, "y": 2, "x": 2}, ("h", "angle z y x"))
+        write(
+            root / "a.nc", {"angle": 300, "lev": 2, "lat": 2, "lon": 2}, ("h", "angle lev lat lon")
+        )
         error = error_of(root)
         assert error.code == "AmbiguousFormat"
         with opened(root, {"axes": "tzyx"}) as source:

@@ -5,7 +5,8 @@ For every format of arrays. What the file itself says comes first (`NamedAxis.me
 ======================  =========================================================================
 time                    timesteps, wherever it stands, if two axes are left for the grid
 colour, components      components of a sample, if 2 to 4; more are channels
-x, y, z                 axes of the grid; x (lon) becomes the fastest, z (depth) the slowest
+x, y, z                 axes of the grid; x (lon) becomes the fastest, z (depth) the slowest; where
+                        only letters name them, no other axis moves for their sake
 channel, member         a field each, up to 64; more are an axis of the grid where it has two, else
                         up to 256 fields, else refused as ambiguous
 wavelength, energy,     an axis of the grid where it has two; else a field each, up to 256, else
@@ -39,6 +40,8 @@ MAX_COMPONENTS = 4
 MAX_LISTED = 64
 """More channels than that are rather an axis to run along than fields to pick from a list."""
 MAX_FIELDS = 256
+CALLED_TIME = "the file calls this axis time"
+LAST_ARE_SPACE = "the last three are space, those before are time"
 _EACH = "each position along {} is a field"
 _TINY, _HUGE, _SHORT = 64, 4096, 8
 _SPACE = (Meaning.Z, Meaning.Y, Meaning.X)
@@ -154,7 +157,7 @@ class _State:
     def take_time(self) -> None:
         times = self._named(Meaning.TIME)
         if times and len(self._long(times)) >= self.least:
-            self.times = self._take(times, "{} is called time")
+            self.times = self._take(times, CALLED_TIME)
 
     def take_colour(self) -> None:
         for axis in self._named(Meaning.COLOUR):
@@ -213,9 +216,11 @@ class _State:
         room = min(3 - len(told), len(unknown))
         leading = [i for i in unknown[: len(unknown) - room] if self._length(i) > 1]
         if leading:
-            self.times += self._take(leading, "of the axes the last are space, so {} became time")
+            self.times += self._take(leading, LAST_ARE_SPACE)
         kept = {*told, *unknown[len(unknown) - room :]}
-        space = _in_order([i for i in self.rest if i in kept], known)
+        space = [i for i in self.rest if i in kept]
+        if not self._may_stay(list(known.values())):
+            space = _in_order(space, known)
         if space != sorted(space):
             names = ", ".join(self.axes[i].name for i in space)
             self.rules.append(f"the axes were turned into the order {names}")
@@ -227,6 +232,12 @@ class _State:
         for axis in self._named(*_SPACE):
             result.setdefault(self.axes[axis].meaning, axis)
         return result
+
+    def _may_stay(self, known: list[int]) -> bool:
+        """Whether the order is that of the file: mere letters do not speak against it."""
+        letters = all(len(self.axes[i].name) == 1 for i in known)
+        order = [_SPACE.index(self.axes[i].meaning) for i in sorted(known)]
+        return letters and order == sorted(order)
 
     def _turned(self) -> list[int]:
         """The long axes, where the last two are tiny and nothing tells what they are."""

@@ -104,7 +104,9 @@ def axis_of_dim(
         meaning = Meaning.TIME
     else:
         named = meaning_of(name)
-        meaning = Meaning.UNKNOWN if named is Meaning.TIME else named
+        # Letters are the names of loops, too, where no coordinates come with them.
+        says_little = named is Meaning.TIME or (len(name) == 1 and coordinate is None)
+        meaning = Meaning.UNKNOWN if says_little else named
         if coordinate is not None:
             meaning = _coordinate_meaning(coordinate, meaning)
     return NamedAxis(name, length, meaning, coordinate is not None)

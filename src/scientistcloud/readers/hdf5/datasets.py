@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from scientistcloud.readers.arrays.attributes import json_value, number, text
+from scientistcloud.readers.arrays.axis_roles import AxisRoles
 from scientistcloud.readers.base import Choice, DatasetSpec, FieldSpec
 from scientistcloud.readers.files.output_names import output_name
 from scientistcloud.readers.hdf5.catalogue import Catalogue, StoredArray
@@ -25,6 +26,7 @@ from scientistcloud.readers.hdf5.files import Hdf5Files, translated
 from scientistcloud.readers.hdf5.grids import Grid, field_attributes, grids_of
 from scientistcloud.readers.hdf5.source import StoredField
 from scientistcloud.readers.hdf5.types import Member, left_out
+from scientistcloud.readers.hdf5.written import absence_of, fill_value
 
 _MAX_ROLE_VALUES = 1_000_000
 
@@ -66,7 +68,7 @@ def build(
             own = _name_of(chosen.arrays[0], grid)
             wanted = name if name and chosen is opened.chosen[0] and grid is grids[0] else own
             unique = output_name(wanted, built.names) if built.datasets else ""
-            _add(built, opened, chosen, grid, unique, roles)
+            _add(files, built, opened, chosen, grid, unique, roles)
 
 
 def _name_of(array: StoredArray, grid: Grid) -> str:
@@ -77,6 +79,7 @@ def _name_of(array: StoredArray, grid: Grid) -> str:
 
 
 def _add(
+    files: Hdf5Files,
     built: Built,
     opened: Opened,
     chosen: Chosen,
@@ -89,13 +92,21 @@ def _add(
         missing = left_out(array.dtype) if array.dtype.names else []
         if missing:
             built.notes.append(f"Of {array.path}, no numbers: {', '.join(missing)}.")
+        unwritten = _unwritten(files, array, chosen, built)
         for member in array.members:
             if member.vector and grid.roles.component is not None:
                 continue
-            key = f"{name}|{array.path}|{member.name}"
-            stored = _stored(array, member, grid, chosen)
-            built.fields[key] = stored
-            specs.append(_field(key, array, member, stored, chosen))
+            for label, field_roles in grid.plan.each_field():
+                key = f"{name}|{array.path}|{member.name}" + (f"|{label}" if label else "")
+                stored = _stored(array, member, field_roles, chosen)
+                built.fields[key] = stored
+                spec = _field(key, array, member, stored, chosen)
+                if label:
+                    is_alone = len(chosen.arrays) == 1 and len(array.members) == 1
+                    spec = replace(spec, name=label if is_alone else f"{spec.name} {label}")
+                if spec.fill_value is None and unwritten is not None:
+                    spec = replace(spec, fill_value=_exact(unwritten, member.dtype))
+                specs.append(spec)
     metadata: dict[str, Any] = {
         "arrays": [text(array.path) for array in chosen.arrays],
         "file": text(opened.file.name),
@@ -118,16 +129,28 @@ def _add(
     )
 
 
+def _unwritten(
+    files: Hdf5Files, array: StoredArray, chosen: Chosen, built: Built
+) -> float | int | None:
+    """The fill value, where some of the array was never written; which is told."""
+    missing = absence_of(files, chosen.places(array))
+    if missing is None:
+        return None
+    fill = fill_value(files.dataset(array.place))
+    built.notes.append(missing.sentence(text(array.path), fill))
+    return fill
+
+
 def _times(grid: Grid, chosen: Chosen) -> tuple[float | str, ...]:
     if not chosen.step_times:
         return grid.times()
     return tuple(float(t) for t in chosen.step_times) if grid.roles.timesteps == 1 else ()
 
 
-def _stored(array: StoredArray, member: Member, grid: Grid, chosen: Chosen) -> StoredField:
+def _stored(array: StoredArray, member: Member, roles: AxisRoles, chosen: Chosen) -> StoredField:
     chunks = array.storage.chunks if array.storage is not None else None
     chunk_bytes = math.prod(chunks) * array.dtype.itemsize if chunks else 0
-    return StoredField(chosen.places(array), grid.roles, member, chunk_bytes)
+    return StoredField(chosen.places(array), roles, member, chunk_bytes)
 
 
 def _field(
@@ -155,12 +178,12 @@ def _field(
     )
 
 
-def _exact(fill: float | None, dtype: np.dtype[Any]) -> float | int | None:
+def _exact(fill: float | int | None, dtype: np.dtype[Any]) -> float | int | None:
     """A fill value as a value of `dtype`; None where it is none."""
     if fill is None or dtype.kind == "f":
         return fill
     limits = np.iinfo(dtype)
-    return int(fill) if fill.is_integer() and limits.min <= fill <= limits.max else None
+    return int(fill) if float(fill).is_integer() and limits.min <= fill <= limits.max else None
 
 
 def _with_unique_names(fields: tuple[FieldSpec, ...]) -> tuple[FieldSpec, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import h5py
@@ -12,37 +12,50 @@ from numpy.typing import NDArray
 
 from scientistcloud.errors import InvalidOptions
 from scientistcloud.readers.arrays.attributes import json_value, number, text
-from scientistcloud.readers.arrays.axis_roles import (
-    AxisRoles,
-    assign_roles,
-    axis_indices,
-    axis_labels,
+from scientistcloud.readers.arrays.axis_letters import PARAMETER as AXES
+from scientistcloud.readers.arrays.axis_letters import axes_choice, plan_of, told_letters
+from scientistcloud.readers.arrays.axis_meanings import (
+    Meaning,
+    NamedAxis,
+    consistent,
+    meaning_of,
 )
+from scientistcloud.readers.arrays.axis_roles import AxisRoles, axis_indices, axis_labels
+from scientistcloud.readers.arrays.axis_rules import CALLED_TIME, LAST_ARE_SPACE, AxisPlan, decide
 from scientistcloud.readers.arrays.axis_values import MAX_COORDINATES, axis_of, coordinates
 from scientistcloud.readers.base import Axis, Choice
 from scientistcloud.readers.hdf5.catalogue import Catalogue, StoredArray
 from scientistcloud.readers.hdf5.choice import Chosen
+from scientistcloud.readers.hdf5.conventions import told_axes
 from scientistcloud.readers.hdf5.files import Hdf5Files, translated
 from scientistcloud.readers.hdf5.nexus import children
 
 _MAX_SPLIT = 64
-_TIME_NAMES = frozenset(("t", "time"))
-_NAMED, _CALLED = "named by the parameter", "the file calls this axis time"
+_NAMED = "named by the parameter"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAxis:
-    """One axis of an array as it is stored: its name and, where known, its coordinates."""
+    """One axis of an array as it is stored: its name and, where known, its coordinates.
+
+    Attributes
+    ----------
+    meaning : Meaning or None
+        What a convention of the file says of it; None where the name has to tell.
+    """
 
     name: str
     values: NDArray[Any] | None = None
     units: str | None = None
     spacing: float | None = None
+    origin: float | None = None
+    meaning: Meaning | None = None
 
     def on_grid(self, length: int) -> Axis:
         axis = axis_of(self.name, self.values, length, self.units)
         if axis.spacing is None and self.spacing is not None:
-            return Axis(self.name, self.spacing, axis.origin, self.units)
+            origin = axis.origin if axis.origin is not None else self.origin
+            return Axis(self.name, self.spacing, origin, self.units)
         return axis
 
 
@@ -58,9 +71,13 @@ class Grid:
         What tells this grid from others of the same array; empty where there are none.
     """
 
-    roles: AxisRoles
+    plan: AxisPlan
     axes: tuple[StoredAxis, ...]
     label: str = ""
+
+    @property
+    def roles(self) -> AxisRoles:
+        return self.plan.roles
 
     def grid_axes(self) -> tuple[Axis, ...]:
         return tuple(self.axes[a].on_grid(self.roles.stored[a]) for a in self.roles.space)
@@ -101,50 +118,71 @@ def grids_of(
     ------
     InvalidOptions
         A parameter names an axis that is not there.
+    AmbiguousFormat
+        An axis can be neither space nor fields.
     """
     main = chosen.arrays[0]
     axes = stored_axes(files, found, chosen)
     names = [axis.name for axis in axes]
-    component = _component_axis(main)
-    time, why = axis_indices(parameters.get("time_axis"), "time_axis", names), _NAMED
+    letters = told_letters(parameters.get(AXES), len(names))
+    if letters is not None:
+        plan = plan_of(letters, names, main.shape)
+        return [Grid(plan, axes)], [axes_choice(plan)]
+    named = _named(main, axes)
+    time = axis_indices(parameters.get("time_axis"), "time_axis", names)
+    if time or parameters.get("time_axis") == "none":
+        named = [_as_told(a, i in time) for i, a in enumerate(named)]
     splits = axis_indices(parameters.get("split_axis"), "split_axis", names)
-    if not splits and parameters.get("time_axis") in (None, ""):
-        time, why = _called_time(names, component), _CALLED
-    if splits:
-        split = splits[0]
-        count = main.shape[split]
-        if count > _MAX_SPLIT:
-            raise InvalidOptions(f"The parameter split_axis would make {count} datasets.")
-        grids = [
-            Grid(
-                assign_roles(main.shape, time=time, component=component, fixed=[(split, i)]),
-                axes,
-                f"{axes[split].name}_{i}",
-            )
-            for i in range(count)
-        ]
-        rule = Choice("split_axis", axis_labels(names)[split], "named by the parameter")
-        return grids, [rule, *_time_choice(grids[0], why if time else "")]
-    grid = Grid(assign_roles(main.shape, time=time, component=component), axes)
-    return [grid], _time_choice(grid, why if time else "")
+    if not splits:
+        plan = decide(named, least=1 if time else 2)
+        return [Grid(plan, axes)], [*_time_choice(plan, bool(time)), *_axes_choice(plan, named)]
+    split = splits[0]
+    count = main.shape[split]
+    if count > _MAX_SPLIT:
+        raise InvalidOptions(f"The parameter split_axis would make {count} datasets.")
+    grids = [
+        Grid(decide(named, least=1, fixed=[(split, i)]), axes, f"{axes[split].name}_{i}")
+        for i in range(count)
+    ]
+    rule = Choice("split_axis", axis_labels(names)[split], "named by the parameter")
+    return grids, [rule, *_time_choice(grids[0].plan, bool(time))]
 
 
-def _called_time(names: Sequence[str], component: int | None) -> list[int]:
-    """The axis that the file calls time, where three others are left for space."""
-    called = [i for i, name in enumerate(names) if name.casefold() in _TIME_NAMES]
-    space = len(names) - (component is not None) - 1
-    return called if len(called) == 1 and space >= 3 else []
+def _named(main: StoredArray, axes: Sequence[StoredAxis]) -> list[NamedAxis]:
+    """What is known of each axis, before anything is decided."""
+    component = _component_axis(main)
+    result = []
+    for i, (axis, length) in enumerate(zip(axes, main.shape, strict=True)):
+        meaning = axis.meaning if axis.meaning is not None else meaning_of(axis.name)
+        meaning = Meaning.COLOUR if i == component else meaning
+        result.append(NamedAxis(axis.name, length, meaning, axis.values is not None))
+    return consistent(result) if all(a.meaning is None for a in axes) else result
 
 
-def _time_choice(grid: Grid, why: str) -> list[Choice]:
-    if not grid.roles.time:
+def _as_told(axis: NamedAxis, is_time: bool) -> NamedAxis:
+    """The axis where the parameter ``time_axis`` tells which are time."""
+    if is_time:
+        return replace(axis, meaning=Meaning.TIME)
+    return replace(axis, meaning=Meaning.UNKNOWN) if axis.meaning is Meaning.TIME else axis
+
+
+def _time_choice(plan: AxisPlan, is_told: bool) -> list[Choice]:
+    if not plan.roles.time:
         return []
-    labels = axis_labels([axis.name for axis in grid.axes])
-    chosen = ", ".join(labels[a] for a in grid.roles.time)
-    shape = " x ".join(map(str, grid.roles.stored))
-    rule = why or f"of the axes of {shape} samples the last three are space, those before are time"
-    others = tuple(label for i, label in enumerate(labels) if i not in grid.roles.time)
+    labels = axis_labels(plan.names)
+    chosen = ", ".join(labels[a] for a in plan.roles.time)
+    shape = " x ".join(map(str, plan.roles.stored))
+    rule = f"of the axes of {shape} samples {LAST_ARE_SPACE}"
+    if is_told or LAST_ARE_SPACE not in plan.rules:
+        rule = _NAMED if is_told else CALLED_TIME
+    others = tuple(label for i, label in enumerate(labels) if i not in plan.roles.time)
     return [Choice("time_axis", chosen, rule, others)]
+
+
+def _axes_choice(plan: AxisPlan, named: Sequence[NamedAxis]) -> list[Choice]:
+    """Say how the axes were taken, where there was anything to decide."""
+    long = sum(axis.length > 1 for axis in named)
+    return [axes_choice(plan)] if long > 2 or plan.rules else []
 
 
 def _component_axis(array: StoredArray) -> int | None:
@@ -169,10 +207,16 @@ def _component_axis(array: StoredArray) -> int | None:
 def stored_axes(files: Hdf5Files, found: Catalogue, chosen: Chosen) -> tuple[StoredAxis, ...]:
     """Names and coordinates of the stored axes of an array.
 
-    From NeXus, from the dimension scales and labels of HDF5, from the ``dim`` vectors of EMD, or
-    from ``element_size_um`` (Fiji); else the axes are named by their position.
+    From the conventions of `hdf5.conventions`, from NeXus, from the dimension scales and labels of
+    HDF5, from the ``dim`` vectors of EMD, or from ``element_size_um`` (Fiji); else the axes are
+    named by their position.
     """
     main = chosen.arrays[0]
+    told = told_axes(found, main)
+    if told:
+        return tuple(
+            StoredAxis(a.name, None, a.units, a.spacing, a.origin, a.meaning) for a in told
+        )
     result = []
     sizes = np.asarray(main.attributes.get("element_size_um", ())).reshape(-1)
     for i, length in enumerate(main.shape):

@@ -138,7 +138,7 @@ def _format(opened: list[Opened]) -> str:
 def _matlab_notes(opened: list[Opened]) -> list[str]:
     if not any("MATLAB_class" in o.chosen[0].arrays[0].attributes for o in opened):
         return []
-    return ["MATLAB stores arrays column by column: its first index is the last axis (x) here."]
+    return ["MATLAB writes arrays with reversed axes: rows are y, columns x and pages z here."]
 
 
 def _broken_links(opened: list[Opened]) -> list[str]:
