@@ -50,7 +50,7 @@ class Absence:
         share = 100 * (1 - self.found / self.expected)
         percent = f"{share:.0f}" if 1 <= share <= 99 else f"{share:.2g}"
         where = ", ".join(f"{lo}:{hi}" for lo, hi in self.place)
-        inside = f", all within [{where}]," if where else ""
+        inside = f", all within [{where}]" if where else ""
         return (
             f"{percent} % of {name!r} was never stored ({self.expected - self.found} of "
             f"{self.expected} chunks are not there{inside}); these samples hold the fill value "

@@ -7,8 +7,9 @@ name. Arrays behind external links are part of the file if the target was upload
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,10 +21,12 @@ from scientistcloud.errors import ConversionError, CorruptSource
 from scientistcloud.grid import Shape
 from scientistcloud.readers.arrays.attributes import json_value, text
 from scientistcloud.readers.arrays.numeric_types import is_unshowable
+from scientistcloud.readers.arrays.text_bytes import could_be_text, is_text, lines_of
 from scientistcloud.readers.hdf5.files import Hdf5Files, Place, translated
 from scientistcloud.readers.hdf5.storage import Storage, check_storage
 from scientistcloud.readers.hdf5.types import Member, members
 
+_DIGITS = re.compile(r"\d+")
 _MAX_OBJECTS = 200_000
 _MAX_DESCRIBED = 5_000
 _MAX_ATTRIBUTE_BYTES = 1 << 20
@@ -51,6 +54,8 @@ class StoredArray:
         The numbers in a sample; empty for text and other things that are no numbers.
     problem : ConversionError or None
         Why it cannot be read.
+    is_text : bool
+        Whether its bytes are text (JSON, a log), and no data.
     """
 
     path: str
@@ -61,6 +66,7 @@ class StoredArray:
     storage: Storage | None
     attributes: dict[str, Any]
     problem: ConversionError | None = None
+    is_text: bool = False
 
     @property
     def parent(self) -> str:
@@ -87,7 +93,9 @@ class StoredArray:
         numbers = bool(self.members) or is_unshowable(self.dtype)
         if text(self.attributes.get("MATLAB_class", "")) in _MATLAB_NO_NUMBERS:
             return False
-        return numbers and written and (self.size > 1 or self.problem is not None)
+        return (
+            numbers and written and not self.is_text and (self.size > 1 or self.problem is not None)
+        )
 
     @property
     def size_bytes(self) -> int:
@@ -111,6 +119,8 @@ class Catalogue:
         Why a link leads nowhere, by the path of the link.
     values : dict
         Single values and short texts, by path.
+    setups : dict
+        What a file beside this one tells of its parts, by their numbers (`hdf5.bigdataviewer`).
     """
 
     arrays: dict[str, StoredArray] = field(default_factory=dict)
@@ -119,6 +129,7 @@ class Catalogue:
     values: dict[str, Any] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    setups: Mapping[int, object] = field(default_factory=dict)
 
     @cached_property
     def children(self) -> dict[str, dict[str, str]]:
@@ -157,6 +168,7 @@ class _Walk:
         self._files = files
         self._found = found
         self._seen: dict[tuple[int, int], str] = {}
+        self._texts: dict[tuple[str, Shape], bool] = {}
         self.pending: list[tuple[str, Place]] = []
 
     def group(self, path: str, place: Place) -> None:
@@ -228,8 +240,30 @@ class _Walk:
             path, place, shape, dtype, tuple(members(dtype)), storage, attributes, problem
         )
         self._found.arrays[path] = array
+        if problem is None and self._is_text(array):
+            self._found.arrays[path] = replace(array, is_text=True)
         if problem is None and array.size == 1 and len(self._found.values) < _MAX_DESCRIBED:
             self._found.values[path] = _single_value(dataset)
+
+    def _is_text(self, array: StoredArray) -> bool:
+        """Whether bytes are text, by a look at some; once for arrays that are numbered alike."""
+        storage = array.storage
+        if storage is None or not storage.is_written or storage.is_virtual:
+            return False
+        if not could_be_text(array.dtype) or array.size < 2:
+            return False
+        key = (_DIGITS.sub("#", array.path), array.shape)
+        if key not in self._texts:
+            self._texts[key] = self._reads_as_text(array)
+        return self._texts[key]
+
+    def _reads_as_text(self, array: StoredArray) -> bool:
+        dataset = h5py.Dataset(self._files.dataset(array.place))
+        try:
+            blocks = [np.asarray(dataset[line]) for line in lines_of(array.shape)]
+        except _UNREADABLE:
+            return False  # said when it is read
+        return any(is_text(block, is_whole=block.size == array.size) for block in blocks)
 
     def _attributes(self, node: Any) -> dict[str, Any]:
         if len(self._found.groups) + len(self._found.arrays) > _MAX_DESCRIBED:

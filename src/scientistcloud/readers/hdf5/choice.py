@@ -245,7 +245,7 @@ def _largest(found: Catalogue, file_name: str) -> StoredArray:
         return candidates[0]
     if not found.arrays:
         raise UnsupportedLayout(f"{file_name} holds no arrays.")
-    unwritten = [a for a in found.arrays.values() if a.members and a.size > 1]
+    unwritten = [a for a in found.arrays.values() if a.members and a.size > 1 and not a.is_text]
     if unwritten:
         raise UnsupportedLayout(
             f"{file_name} declares {unwritten[0].path!r}, but nothing was ever written to it.",

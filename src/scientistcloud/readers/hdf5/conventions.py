@@ -4,7 +4,8 @@
 - openPMD (``axisLabels``, ``gridSpacing``, ``gridGlobalOffset``, ``gridUnitSI``, ``dataOrder``) of
   a mesh record, https://github.com/openPMD/openPMD-standard, version 1.1.0.
 - MATLAB 7.3 (``MATLAB_class``) writes its arrays with the axes reversed: the last stored axis is
-  that of the rows, the one before that of the columns, before these come the pages.
+  that of the rows, the one before that of the columns, before these come the pages; three pages
+  are the colours of MATLAB's truecolor images.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from scientistcloud.readers.hdf5.catalogue import Catalogue, StoredArray
 _LETTERS = {
     "x": Meaning.X, "y": Meaning.Y, "z": Meaning.Z, "t": Meaning.TIME, "c": Meaning.CHANNEL,
 }  # fmt: skip
-_COLOURS = (3, 4)
 _LONGER = 4
 
 
@@ -112,6 +112,6 @@ def _matlab(array: StoredArray) -> list[ToldAxis]:
     if rank == 2:
         return axes
     pages = array.shape[-3]
-    is_colour = pages in _COLOURS and min(array.shape[-2:]) > _LONGER
+    is_colour = pages == 3 and min(array.shape[-2:]) > _LONGER
     third = ToldAxis("colour", Meaning.COLOUR) if is_colour else ToldAxis("page", Meaning.Z)
     return [*(ToldAxis(f"dim{rank - i}") for i in range(rank - 3)), third, *axes]

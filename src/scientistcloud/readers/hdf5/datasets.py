@@ -15,6 +15,7 @@ from scientistcloud.readers.arrays.attributes import json_value, number, text
 from scientistcloud.readers.arrays.axis_roles import AxisRoles
 from scientistcloud.readers.base import Choice, DatasetSpec, FieldSpec
 from scientistcloud.readers.files.output_names import output_name
+from scientistcloud.readers.hdf5.bigdataviewer import setup_of
 from scientistcloud.readers.hdf5.catalogue import Catalogue, StoredArray
 from scientistcloud.readers.hdf5.choice import (
     NEXUS_4D_ROLES,
@@ -24,6 +25,7 @@ from scientistcloud.readers.hdf5.choice import (
 )
 from scientistcloud.readers.hdf5.files import Hdf5Files, translated
 from scientistcloud.readers.hdf5.grids import Grid, field_attributes, grids_of
+from scientistcloud.readers.hdf5.imaris import channel_name, step_times
 from scientistcloud.readers.hdf5.source import StoredField
 from scientistcloud.readers.hdf5.types import Member, left_out
 from scientistcloud.readers.hdf5.written import absence_of, fill_value
@@ -101,6 +103,7 @@ def _add(
                 stored = _stored(array, member, field_roles, chosen)
                 built.fields[key] = stored
                 spec = _field(key, array, member, stored, chosen)
+                spec = replace(spec, name=_told_name(opened.found, array, spec.name))
                 if label:
                     is_alone = len(chosen.arrays) == 1 and len(array.members) == 1
                     spec = replace(spec, name=label if is_alone else f"{spec.name} {label}")
@@ -123,17 +126,23 @@ def _add(
             grid.grid_axes(),
             _with_unique_names(tuple(specs)),
             grid.roles.timesteps * max(1, len(chosen.step_times)),
-            _times(grid, chosen),
+            _times(opened.found, grid, chosen),
             metadata,
         )
     )
+
+
+def _told_name(found: Catalogue, array: StoredArray, name: str) -> str:
+    """The name that the instrument gives a channel or a setup; else `name`."""
+    setup = setup_of(found, array.path)
+    return channel_name(found, array.path) or (setup.name if setup is not None else name)
 
 
 def _unwritten(
     files: Hdf5Files, array: StoredArray, chosen: Chosen, built: Built
 ) -> float | int | None:
     """The fill value, where some of the array was never written; which is told."""
-    missing = absence_of(files, chosen.places(array))
+    missing = absence_of(files, chosen.places(array), array.shape)
     if missing is None:
         return None
     fill = fill_value(files.dataset(array.place))
@@ -141,9 +150,11 @@ def _unwritten(
     return fill
 
 
-def _times(grid: Grid, chosen: Chosen) -> tuple[float | str, ...]:
+def _times(found: Catalogue, grid: Grid, chosen: Chosen) -> tuple[float | str, ...]:
     if not chosen.step_times:
         return grid.times()
+    if grid.roles.timesteps == 1 and step_times(found, chosen.step_times):
+        return step_times(found, chosen.step_times)
     return tuple(float(t) for t in chosen.step_times) if grid.roles.timesteps == 1 else ()
 
 

@@ -24,10 +24,12 @@ from scientistcloud.readers.arrays.axis_roles import AxisRoles, axis_indices, ax
 from scientistcloud.readers.arrays.axis_rules import CALLED_TIME, LAST_ARE_SPACE, AxisPlan, decide
 from scientistcloud.readers.arrays.axis_values import MAX_COORDINATES, axis_of, coordinates
 from scientistcloud.readers.base import Axis, Choice
+from scientistcloud.readers.hdf5.bigdataviewer import setup_axes
 from scientistcloud.readers.hdf5.catalogue import Catalogue, StoredArray
 from scientistcloud.readers.hdf5.choice import Chosen
 from scientistcloud.readers.hdf5.conventions import told_axes
 from scientistcloud.readers.hdf5.files import Hdf5Files, translated
+from scientistcloud.readers.hdf5.imaris import imaris_axes
 from scientistcloud.readers.hdf5.nexus import children
 
 _MAX_SPLIT = 64
@@ -130,8 +132,10 @@ def grids_of(
         return [Grid(plan, axes)], [axes_choice(plan)]
     named = _named(main, axes)
     time = axis_indices(parameters.get("time_axis"), "time_axis", names)
-    if time or parameters.get("time_axis") == "none":
+    if time:
         named = [_as_told(a, i in time) for i, a in enumerate(named)]
+    elif parameters.get("time_axis") == "none":
+        named = [replace(a, meaning=Meaning.UNKNOWN) for a in named]
     splits = axis_indices(parameters.get("split_axis"), "split_axis", names)
     if not splits:
         plan = decide(named, least=1 if time else 2)
@@ -212,7 +216,7 @@ def stored_axes(files: Hdf5Files, found: Catalogue, chosen: Chosen) -> tuple[Sto
     named by their position.
     """
     main = chosen.arrays[0]
-    told = told_axes(found, main)
+    told = told_axes(found, main) or imaris_axes(found, main) or setup_axes(found, main)
     if told:
         return tuple(
             StoredAxis(a.name, None, a.units, a.spacing, a.origin, a.meaning) for a in told

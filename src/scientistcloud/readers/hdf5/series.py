@@ -12,10 +12,12 @@ from scientistcloud.readers.arrays.attributes import text
 from scientistcloud.readers.base import Selection, SourceSpec
 from scientistcloud.readers.files.named_files import all_files, named_files
 from scientistcloud.readers.files.open_files import handed_over
+from scientistcloud.readers.hdf5.bigdataviewer import setups_of
 from scientistcloud.readers.hdf5.catalogue import Catalogue, catalogue, described
 from scientistcloud.readers.hdf5.choice import choose
 from scientistcloud.readers.hdf5.datasets import Built, Opened, build
 from scientistcloud.readers.hdf5.files import Hdf5Files, Place
+from scientistcloud.readers.hdf5.imaris import without_padding
 from scientistcloud.readers.hdf5.nexus import is_nexus
 from scientistcloud.readers.hdf5.source import Hdf5Source
 
@@ -33,6 +35,11 @@ def _open(files: Hdf5Files, paths: list[Path], selection: Selection) -> Hdf5Sour
     parameters = selection.parameters
     notes: list[str] = []
     found = {path: catalogue(files, Place(path, "/")) for path in paths}
+    sidecars = []
+    for path, one in found.items():
+        without_padding(one)
+        one.setups, sidecar = setups_of(path, one)
+        sidecars += [sidecar] if sidecar is not None else []
     masters = [path for path in paths if path not in files.referred] or paths
     if len(masters) < len(paths):
         parts = [files.name_of(path) for path in paths if path not in masters]
@@ -48,6 +55,7 @@ def _open(files: Hdf5Files, paths: list[Path], selection: Selection) -> Hdf5Sour
     else:
         _build_apart(files, opened, parameters, built)
     inputs = [o.file for o in opened] + sorted(files.referred - {o.file for o in opened})
+    inputs += sidecars
     spec = SourceSpec(
         _format(opened),
         tuple(built.datasets),

@@ -8,31 +8,32 @@ from typing import Any
 import numpy as np
 from h5py import h5d
 
+from scientistcloud.grid import Shape
 from scientistcloud.readers.arrays.absence import MAX_CHUNKS, Absence, absence
 from scientistcloud.readers.hdf5.files import Hdf5Files, Place, translated
 
 _MAX_PLACES = 1000
 
 
-def absence_of(files: Hdf5Files, places: Sequence[Place]) -> Absence | None:
+def absence_of(files: Hdf5Files, places: Sequence[Place], shape: Shape) -> Absence | None:
     """What was never written of the arrays at `places`; None where all is there or not chunked.
 
+    `shape` is what counts of each: what lies beyond is padding.
     Of several arrays (timesteps), the first that lacks something; at most 1000 are looked at.
     """
     for place in places[:_MAX_PLACES]:
         with translated(f"{place.name!r} of {files.name_of(place.file)}"):
-            found = _absence(files.dataset(place))
+            found = _absence(files.dataset(place), shape)
         if found is not None and (found.is_partial or found.is_whole):
             return found
     return None
 
 
-def _absence(dataset: h5d.DatasetID) -> Absence | None:
+def _absence(dataset: h5d.DatasetID, shape: Shape) -> Absence | None:
     plist = dataset.get_create_plist()
     if plist.get_layout() != h5d.CHUNKED:
         return None
     chunks = tuple(plist.get_chunk())
-    shape = tuple(int(n) for n in dataset.shape)
     expected = int(np.prod([-(-n // c) for n, c in zip(shape, chunks, strict=True)], dtype=object))
     if dataset.get_num_chunks() >= expected or expected > MAX_CHUNKS:
         return None
