@@ -19,6 +19,7 @@ from scientistcloud.grid import Box
 from tests.fuzz.mutations import mutate
 from tests.readers.contract import SourceContract, read_box
 from tests.readers.dicom import test_dicom
+from tests.readers.fits import test_fits
 from tests.readers.volumes import (
     test_metaimage,
     test_mrc,
@@ -36,6 +37,7 @@ ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
     test_metaimage: ("list", "text", "zlib", "gzip", "big-endian"),
     test_npz: ("stored", "compressed", "records", "coordinates beside"),
     test_raw: ("u2", "by name"),
+    test_fits: ("i2", "scaled", "fields", "rice", "rice float", "gzip"),
 }
 MOST_BYTES = 32 << 20
 

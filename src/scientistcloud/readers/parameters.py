@@ -20,6 +20,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "nrrd": ("arrangement",),
     "mrc": ("arrangement", "mode0"),
     "metaimage": ("arrangement",),
+    "fits": ("arrangement",),
     "numpy": ("axes",),
     "npz": ("arrangement", "arrays", "axes"),
     "raw": (

@@ -36,6 +36,7 @@ READERS: tuple[tuple[str, str], ...] = (
     ("nrrd", "scientistcloud.readers.volumes.nrrd"),
     ("mrc", "scientistcloud.readers.volumes.mrc"),
     ("metaimage", "scientistcloud.readers.volumes.metaimage"),
+    ("fits", "scientistcloud.readers.fits"),
     ("numpy", "scientistcloud.readers.volumes.numpy"),
     ("npz", "scientistcloud.readers.volumes.npz"),
     ("raw", "scientistcloud.readers.volumes.raw"),

@@ -29,10 +29,11 @@ SCALED_BYTES = 9 * SPAN_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """``value = stored * slope + intercept``, computed in float64."""
+    """``value = stored * slope + intercept``, computed in float64; NaN where stored is `blank`."""
 
     slope: float = 1.0
     intercept: float = 0.0
+    blank: int | None = None
 
     @property
     def is_identity(self) -> bool:
@@ -56,6 +57,9 @@ class RawArray:
         As stored, byte order included.
     shape, strides : Shape
         Of the grid, array order; strides in bytes, positive, in any order of size.
+    flip_sign : bool
+        Whether the highest bit of each integer is inverted: unsigned numbers that a format without
+        them stores less half of their range, or the other way round. Goes without a scale.
     """
 
     path: Path
@@ -68,6 +72,7 @@ class RawArray:
     timesteps: int = 1
     time_stride: int = 0
     scale: Scale | None = None
+    flip_sign: bool = False
 
     @property
     def end(self) -> int:
@@ -104,6 +109,9 @@ class RawArray:
             start, tuple(counts[i] for i in order), tuple(strides[i] for i in order), self.dtype
         ):
             self._read_part(pool, part, target[part.where])
+        if self.flip_sign:
+            bits = out.view(f"u{self.dtype.itemsize}")
+            bits ^= bits.dtype.type(1 << (8 * self.dtype.itemsize - 1))
 
     def _read_part(self, pool: FilePool, part: _Part, target: NDArray[Any]) -> None:
         packed = part.span_bytes == target.size * self.dtype.itemsize
@@ -120,6 +128,8 @@ class RawArray:
         with np.errstate(all="ignore"):
             values *= self.scale.slope
             values += self.scale.intercept
+            if self.scale.blank is not None:
+                values[stored == self.scale.blank] = np.nan
             target[...] = values
 
 

@@ -91,7 +91,9 @@ def make_volume(
     stored: Sequence[StoredAxis],
     *,
     scale: Scale | None = None,
+    flip_sign: bool = False,
     units: str | None = None,
+    fill_value: float | int | None = None,
     metadata: Mapping[str, Any] | None = None,
     choices: tuple[Choice, ...] = (),
     notes: tuple[str, ...] = (),
@@ -120,10 +122,12 @@ def make_volume(
         *_linear([a for a in stored if a.role == "component" and a.length > 1], name),
         *_linear(times, name),
         scale=scale,
+        flip_sign=flip_sign,
     )
     if array.timesteps > MAX_TIMESTEPS:
         raise UnsupportedLayout(f"{name} would become {array.timesteps:,} timesteps.")
-    fields = split_components(_field(array, sample_dtype(dtype, scale, name), units), array, name)
+    field = _field(array, sample_dtype(dtype, scale, name), units, fill_value)
+    fields = split_components(field, array, name)
     return Volume(
         PurePosixPath(name).with_suffix("").as_posix(),
         array.shape,
@@ -139,9 +143,18 @@ def make_volume(
     )
 
 
-def _field(array: RawArray, dtype: np.dtype[Any], units: str | None) -> FieldSpec:
-    chunks = (1,) * len(array.shape)
-    return FieldSpec("data", "data", dtype, chunks, working_bytes=array.working_bytes, units=units)
+def _field(
+    array: RawArray, dtype: np.dtype[Any], units: str | None, fill_value: float | int | None
+) -> FieldSpec:
+    return FieldSpec(
+        "data",
+        "data",
+        dtype,
+        (1,) * len(array.shape),
+        working_bytes=array.working_bytes,
+        units=units,
+        fill_value=fill_value,
+    )
 
 
 def _finite(axis: Axis) -> Axis:

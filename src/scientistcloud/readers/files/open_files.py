@@ -53,6 +53,11 @@ class FilePool:
         self._lock = threading.Lock()
         self._open: OrderedDict[Path, tuple[int, int]] = OrderedDict()
         self._users: dict[Path, int] = {}
+        self._adopted: list[Closes] = []
+
+    def adopt(self, opened: Closes) -> None:
+        """Close `opened`, which a library holds open, together with the files."""
+        self._adopted.append(opened)
 
     @contextmanager
     def use(self, path: Path) -> Iterator[tuple[int, int]]:
@@ -120,6 +125,8 @@ class FilePool:
         with self._lock:
             self._limit = 0
             self._close_idle(0)
+        while self._adopted:
+            self._adopted.pop().close()
 
     def _close_idle(self, keep: int) -> None:
         if len(self._open) <= keep:
