@@ -1,13 +1,6 @@
-"""Which axes of a stored array are space, which are time: pure decisions for arrays of any rank.
+"""How a stored array of any rank becomes timesteps of a grid, once its axes have their roles.
 
-A dataset has one to three axes of space. What an array has beyond them becomes timesteps:
-
-1. An axis that the file itself calls time is time, wherever it stands; one that it calls channel
-   or colour holds the components or the fields.
-2. Of the other axes, the last three are space, in the order in which they are stored.
-3. What is left over (the leading axes) runs through the timesteps too, the last of them fastest.
-4. Axes of length 1 are dropped from space, so that a single slice is an image and not a volume.
-   With four axes or more, a trailing axis of length 1 counts as a channel and is dropped first.
+Which axis has which role is decided in `arrays.axis_rules`.
 """
 
 from __future__ import annotations
@@ -21,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scientistcloud.errors import InvalidOptions, UnsupportedLayout
+from scientistcloud.errors import InvalidOptions
 from scientistcloud.grid import Box, Shape, ceil_div
 
 MAX_TIMESTEPS = 1_000_000
@@ -97,45 +90,6 @@ class AxisRoles:
         return tuple(max(1, min(chunks[axis], self.stored[axis])) for axis in self.space)
 
 
-def assign_roles(
-    stored: Shape,
-    *,
-    time: Sequence[int] = (),
-    component: int | None = None,
-    fixed: Sequence[tuple[int, int]] = (),
-) -> AxisRoles:
-    """Give each axis of an array its role by the rules at the top of this file.
-
-    Parameters
-    ----------
-    stored : Shape
-        Its shape, all lengths at least 1.
-    time, component, fixed
-        The axes whose role the file (or a parameter) tells.
-
-    Raises
-    ------
-    UnsupportedLayout
-        It has no axis left for space, or far too many positions for timesteps.
-    """
-    known = {*time, *([] if component is None else [component]), *(axis for axis, _ in fixed)}
-    rest = [axis for axis in range(len(stored)) if axis not in known]
-    if len(rest) > 3 and stored[rest[-1]] == 1:
-        rest.pop()
-    space = [axis for axis in rest[-3:] if stored[axis] > 1] or rest[-1:]
-    leading = tuple(axis for axis in rest[:-3] if stored[axis] > 1)
-    times = tuple(sorted({*(a for a in time if stored[a] > 1), *leading}))
-    if not space:
-        raise UnsupportedLayout(f"An array of shape {_text(stored)} has no axes of space.")
-    result = AxisRoles(tuple(stored), tuple(space), times, component, tuple(fixed))
-    if result.timesteps > MAX_TIMESTEPS:
-        raise UnsupportedLayout(
-            f"An array of shape {_text(stored)} would become {result.timesteps} timesteps.",
-            remedy="Convert a part of it, or reorder its axes so that the last three are space.",
-        )
-    return result
-
-
 def axis_labels(names: Sequence[str]) -> list[str]:
     """How parameters name the axes: by name where that is unique, else by position."""
     plain = [name for name in names if name.isidentifier()]
@@ -182,7 +136,3 @@ def pieces(box: Box, chunks: Shape, sample_bytes: int, limit_bytes: int) -> Iter
     for corner in itertools.product(*ranges):
         upper = tuple(c + s for c, s in zip(corner, step, strict=True))
         yield Box(tuple(corner), upper).intersect(box)
-
-
-def _text(shape: Shape) -> str:
-    return " x ".join(map(str, shape))

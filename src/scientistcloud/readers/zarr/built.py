@@ -54,7 +54,7 @@ def add_field(
     built: Built, dataset: str, member: GridField, name: str, channel: int | None = None
 ) -> FieldSpec:
     variable, roles = member.variable, member.roles
-    key = f"{dataset}|{variable.path}|{'' if channel is None else channel}"
+    key = f"{dataset}|{variable.path}|{'' if channel is None else channel}|{member.label}"
     built.part(key, member)
     component = roles.component
     attributes = {text(k): json_value(v) for k, v in variable.attributes.items()}

@@ -49,11 +49,14 @@ def _image(built: Built, name: str, image: OmeImage, variable: Variable) -> Data
         channels = (None,)
     fields = []
     for channel in channels:
-        roles = image.roles(variable.shape, channel)
+        plan = image.plan(variable.shape, channel)
         label = variable.group.rpartition("/")[2] or "image"
         if channel is not None:
             label = image.labels[channel]
-        fields.append(add_field(built, name, GridField(variable, roles, packing), label, channel))
+        for part, roles in plan.each_field():
+            member = GridField(variable, roles, packing, part)
+            fields.append(add_field(built, name, member, f"{label} {part}".strip(), channel))
+    roles = plan.roles
     time = image.axes[image.time] if image.time is not None and roles.time else None
     times: tuple[float, ...] = ()
     if time is not None and time.spacing is not None and time.units:

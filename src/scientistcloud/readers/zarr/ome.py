@@ -20,7 +20,8 @@ from typing import Any
 from scientistcloud.errors import CorruptSource, UnsupportedLayout
 from scientistcloud.grid import Shape
 from scientistcloud.readers.arrays.attributes import number
-from scientistcloud.readers.arrays.axis_roles import AxisRoles, assign_roles
+from scientistcloud.readers.arrays.axis_meanings import Meaning, NamedAxis, meaning_of
+from scientistcloud.readers.arrays.axis_rules import AxisPlan, decide
 from scientistcloud.readers.base import Axis
 
 _DEFAULT_NAMES = "tczyx"
@@ -37,8 +38,8 @@ class OmeImage:
     ----------
     group, array : str
         Paths of its group and of its array of the highest resolution.
-    axes : tuple of Axis
-        One for each stored axis.
+    axes, kinds : tuple of Axis, tuple of str
+        One for each stored axis; its type.
     channel : int or None
         The stored axis of channels.
     is_colour : bool
@@ -52,19 +53,33 @@ class OmeImage:
     channel: int | None
     labels: tuple[str, ...]
     resolutions: tuple[str, ...]
+    kinds: tuple[str, ...]
     is_colour: bool = False
 
-    def roles(self, shape: Shape, channel: int | None) -> AxisRoles:
-        """The roles of the stored axes, for one channel (None: all are components)."""
+    def plan(self, shape: Shape, channel: int | None) -> AxisPlan:
+        """The roles of the stored axes, for one channel (None: all are components).
+
+        Raises
+        ------
+        AmbiguousFormat
+            There are more axes than the grid, time and fields can hold.
+        """
         fixed = [] if self.channel is None or channel is None else [(self.channel, channel)]
-        component = self.channel if channel is None else None
-        time = () if self.time is None else (self.time,)
-        roles = assign_roles(shape, time=time, component=component, fixed=fixed)
-        names = [self.axes[a].name for a in roles.space]
-        if len(set(names)) == len(names) and set(names) <= set("zyx"):
-            order = sorted(roles.space, key=lambda a: "zyx".index(self.axes[a].name))
-            return replace(roles, space=tuple(order))
-        return roles
+        axes = [
+            NamedAxis(axis.name, n, _meaning(axis.name, kind), has_values=True)
+            for axis, kind, n in zip(self.axes, self.kinds, shape, strict=True)
+        ]
+        if self.channel is not None and channel is None:
+            axes[self.channel] = replace(axes[self.channel], meaning=Meaning.COLOUR)
+        return decide(axes, least=1, fixed=fixed)
+
+
+def _meaning(name: str, kind: str) -> Meaning:
+    """What the type of an axis says, and its name where it is one of space."""
+    if kind == "space":
+        named = meaning_of(name)
+        return named if named in (Meaning.X, Meaning.Y, Meaning.Z) else Meaning.UNKNOWN
+    return {"time": Meaning.TIME, "channel": Meaning.CHANNEL}.get(kind, Meaning.SPECTRAL)
 
 
 def images_of(
@@ -134,7 +149,8 @@ def _image(
     time = kinds.index("time") if "time" in kinds else None
     channel = kinds.index("channel") if "channel" in kinds else None
     count = shapes[array][channel] if channel is not None else 0
-    return OmeImage(group, array, axes, time, channel, _labels(attributes, count), tuple(paths))
+    labels = _labels(attributes, count)
+    return OmeImage(group, array, axes, time, channel, labels, tuple(paths), tuple(kinds))
 
 
 def _finest(there: list[int], datasets: list[Any], shapes: list[Shape]) -> int:

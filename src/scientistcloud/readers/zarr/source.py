@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from scientistcloud.errors import InvalidOptions, UnsupportedDtype, UnsupportedLayout
-from scientistcloud.readers.arrays.axis_roles import (
-    AxisRoles,
-    assign_roles,
-    axis_indices,
-    axis_labels,
+from scientistcloud.readers.arrays.axis_letters import PARAMETER as AXES
+from scientistcloud.readers.arrays.axis_letters import axes_choice, plan_of, told_letters
+from scientistcloud.readers.arrays.axis_meanings import (
+    Meaning,
+    NamedAxis,
+    consistent,
+    meaning_of,
 )
+from scientistcloud.readers.arrays.axis_roles import axis_indices, axis_labels
+from scientistcloud.readers.arrays.axis_rules import AxisPlan, decide
+from scientistcloud.readers.arrays.text_bytes import could_be_text, is_text, lines_of
 from scientistcloud.readers.base import (
     Axis,
     Choice,
@@ -30,7 +35,7 @@ from scientistcloud.readers.files.output_names import output_name
 from scientistcloud.readers.zarr.built import Built, add_field, as_stored, unwritten
 from scientistcloud.readers.zarr.images import add_images
 from scientistcloud.readers.zarr.ome import OmeImage, images_of, with_colours
-from scientistcloud.readers.zarr.store import Store, ZarrArray, load, open_store
+from scientistcloud.readers.zarr.store import Store, ZarrArray, load, open_store, read
 
 _MAX_ALTERNATIVES = 20
 
@@ -106,17 +111,30 @@ def _named_images(images: list[OmeImage], wanted: list[ZarrArray]) -> list[OmeIm
 
 
 def _largest(store: Store) -> list[ZarrArray]:
-    """The largest array, and those beside it that have its shape."""
+    """The largest array, and those beside it that have its shape; text is none."""
     usable = [a for a in store.arrays.values() if a.variable.dtype is not None and a.is_written]
-    main = max(usable, key=lambda a: (min(len(a.variable.shape), 2), _size_bytes(a)))
+    by_size = sorted(usable, key=lambda a: (-min(len(a.variable.shape), 2), -_size_bytes(a)))
+    main = next((a for a in by_size if not _is_text(a)), None)
+    if main is None:
+        raise UnsupportedDtype(f"The Zarr store {store.name} holds nothing but text.")
     beside = [
         a
         for a in usable
         if a is not main
         and a.variable.shape == main.variable.shape
         and a.variable.group == main.variable.group
+        and not _is_text(a)
     ]
     return [main, *beside]
+
+
+def _is_text(array: ZarrArray) -> bool:
+    """Whether bytes are text (JSON, a log), by a look at some of them."""
+    variable = array.variable
+    if variable.dtype is None or not could_be_text(variable.dtype) or variable.size < 2:
+        return False
+    blocks = [read(array, line) for line in lines_of(variable.shape)]
+    return any(is_text(block, is_whole=block.size == variable.size) for block in blocks)
 
 
 def _size_bytes(array: ZarrArray) -> int:
@@ -136,15 +154,10 @@ def _plain(
         group = [a.variable for a in arrays if a.variable.shape == shape]
         if not shape:
             raise UnsupportedLayout(f"The array {group[0].path!r} is a single value.")
-        names = group[0].dims or tuple(f"axis{i}" for i in range(len(shape)))
-        time = axis_indices(parameters.get("time_axis"), "time_axis", names)
-        roles = assign_roles(shape, time=time)
-        built.datasets.append(_plain_dataset(built, group, names, roles))
-        if roles.time and not any(c.parameter == "time_axis" for c in built.choices):
-            chosen = ", ".join(axis_labels(names)[a] for a in roles.time)
-            why = "the last three axes are space, those before are time"
-            why = "named by the parameter" if time else why
-            built.choices.append(Choice("time_axis", chosen, why))
+        plan, choices = _plan(group[0], parameters)
+        built.datasets.append(_plain_dataset(built, group, plan))
+        known = {c.parameter for c in built.choices}
+        built.choices += [c for c in choices if c.parameter not in known]
     paths = [a.variable.path for a in arrays]
     others = [p for p, a in store.arrays.items() if a.variable.dtype is not None and p not in paths]
     built.choices.insert(
@@ -152,23 +165,45 @@ def _plain(
     )
 
 
-def _plain_dataset(
-    built: Built, group: list[Variable], names: tuple[str, ...], roles: AxisRoles
-) -> DatasetSpec:
+def _plan(variable: Variable, parameters: Mapping[str, Any]) -> tuple[AxisPlan, list[Choice]]:
+    """The roles of the axes of a plain array."""
+    shape = variable.shape
+    names = variable.dims or tuple(f"axis{i}" for i in range(len(shape)))
+    letters = told_letters(parameters.get(AXES), len(shape))
+    if letters is not None:
+        plan = plan_of(letters, names, shape)
+        return plan, [axes_choice(plan)]
+    time = axis_indices(parameters.get("time_axis"), "time_axis", names)
+    axes = consistent([NamedAxis(n, k, meaning_of(n)) for n, k in zip(names, shape, strict=True)])
+    if time or parameters.get("time_axis") == "none":
+        meanings = [Meaning.TIME if i in time else Meaning.UNKNOWN for i in range(len(shape))]
+        axes = [replace(a, meaning=m) for a, m in zip(axes, meanings, strict=True)]
+    plan = decide(axes, least=1 if time else 2)
+    choices = [axes_choice(plan)] if sum(n > 1 for n in shape) > 2 or plan.rules else []
+    if plan.roles.time:
+        chosen = ", ".join(axis_labels(names)[a] for a in plan.roles.time)
+        why = "named by the parameter" if time else f"the axes of {variable.path!r}: {plan.rule}"
+        choices.insert(0, Choice("time_axis", chosen, why))
+    return plan, choices
+
+
+def _plain_dataset(built: Built, group: list[Variable], plan: AxisPlan) -> DatasetSpec:
     taken = [d.name for d in built.datasets]
     name = output_name(group[0].name, taken) if taken else ""
     fields = []
     for variable in group:
         unique = [v.name for v in group].count(variable.name) == 1
-        member = GridField(variable, roles, as_stored(variable))
-        fields.append(add_field(built, name, member, variable.name if unique else variable.path))
+        title = variable.name if unique else variable.path
+        for label, roles in plan.each_field():
+            member = GridField(variable, roles, as_stored(variable), label)
+            fields.append(add_field(built, name, member, f"{title} {label}".strip()))
     return DatasetSpec(
         name,
-        roles.shape,
-        tuple(Axis(names[a]) for a in roles.space),
+        plan.roles.shape,
+        tuple(Axis(plan.names[a]) for a in plan.roles.space),
         tuple(fields),
-        roles.timesteps,
-        metadata={"arrays": [v.path for v in group], "stored_shape": list(roles.stored)},
+        plan.roles.timesteps,
+        metadata={"arrays": [v.path for v in group], "stored_shape": list(plan.roles.stored)},
     )
 
 
