@@ -18,6 +18,7 @@ from scientistcloud.errors import ConversionError, StorageUnavailable
 from scientistcloud.grid import Box
 from tests.fuzz.mutations import mutate
 from tests.readers.contract import SourceContract, read_box
+from tests.readers.detectors import test_cbf, test_edf
 from tests.readers.dicom import test_dicom
 from tests.readers.fits import test_fits
 from tests.readers.volumes import (
@@ -37,6 +38,8 @@ ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
     test_metaimage: ("list", "text", "zlib", "gzip", "big-endian"),
     test_npz: ("stored", "compressed", "records", "coordinates beside"),
     test_raw: ("u2", "by name"),
+    test_edf: ("i2", "frames", "uneven", "series", "adsc"),
+    test_cbf: ("image", "small", "series"),
     test_fits: ("i2", "scaled", "fields", "rice", "rice float", "gzip"),
 }
 MOST_BYTES = 32 << 20

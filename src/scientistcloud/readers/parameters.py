@@ -21,6 +21,8 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "mrc": ("arrangement", "mode0"),
     "metaimage": ("arrangement",),
     "fits": ("arrangement",),
+    "edf": ("arrangement",),
+    "cbf": ("arrangement",),
     "numpy": ("axes",),
     "npz": ("arrangement", "arrays", "axes"),
     "raw": (

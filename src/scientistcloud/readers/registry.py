@@ -37,6 +37,8 @@ READERS: tuple[tuple[str, str], ...] = (
     ("mrc", "scientistcloud.readers.volumes.mrc"),
     ("metaimage", "scientistcloud.readers.volumes.metaimage"),
     ("fits", "scientistcloud.readers.fits"),
+    ("edf", "scientistcloud.readers.detectors.edf"),
+    ("cbf", "scientistcloud.readers.detectors.cbf"),
     ("numpy", "scientistcloud.readers.volumes.numpy"),
     ("npz", "scientistcloud.readers.volumes.npz"),
     ("raw", "scientistcloud.readers.volumes.raw"),

@@ -6,10 +6,10 @@ NIfTI, NRRD, MRC, MetaImage, NumPy and uncompressed DICOM differ only in their h
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,10 @@ class RawArray:
     @property
     def working_bytes(self) -> int:
         return SCALED_BYTES if self.scale is not None else SPAN_BYTES
+
+    def as_slice(self) -> RawArray:
+        """The same image as one slice of a stack."""
+        return replace(self, shape=(1, *self.shape), strides=(0, *self.strides))
 
     def check(self, pool: FilePool) -> None:
         """Raise CorruptSource where the file is shorter than its header says."""
@@ -178,11 +182,22 @@ class BoxReader(Protocol):
     def check(self, pool: FilePool) -> None: ...
 
 
+@runtime_checkable
+class StackPart(BoxReader, Protocol):
+    """A `BoxReader` that can be put into a series with others like it."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def timesteps(self) -> int: ...
+    def as_slice(self) -> StackPart: ...
+
+
 @dataclass(frozen=True, slots=True)
 class RawStack:
     """Equal parts in several files, one behind the other along the grid's first axis or in time."""
 
-    parts: tuple[RawArray, ...]
+    parts: tuple[StackPart, ...]
     in_time: bool = False
 
     def check(self, pool: FilePool) -> None:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from scientistcloud.errors import InvalidOptions, UnlikeSlices
-from scientistcloud.readers.arrays.raw_array import BoxReader, RawArray, RawSource, RawStack
+from scientistcloud.readers.arrays.raw_array import BoxReader, RawSource, RawStack, StackPart
 from scientistcloud.readers.arrays.raw_grid import MAX_FIELDS, Volume
 from scientistcloud.readers.base import Axis, Choice, DatasetSpec, FieldSpec, SourceSpec
 from scientistcloud.readers.files.open_files import FilePool
@@ -183,11 +183,11 @@ def _series(volumes: Sequence[Volume], *, in_time: bool) -> Part:
     readers: dict[str, BoxReader] = {}
     for f, first in zip(spec.fields, volumes[0].fields, strict=True):
         arrays = [v.readers[first.key] for v in volumes]
-        parts = tuple(a for a in arrays if isinstance(a, RawArray))
+        parts = tuple(a for a in arrays if isinstance(a, StackPart))
         if len(parts) != len(arrays):
             raise InvalidOptions("Data that lie in several files each cannot be put into a series.")
         if not in_time:
-            parts = tuple(replace(p, shape=(1, *p.shape), strides=(0, *p.strides)) for p in parts)
+            parts = tuple(p.as_slice() for p in parts)
         readers[f.key] = RawStack(parts, in_time)
     if in_time:
         steps = len(volumes) * spec.timesteps

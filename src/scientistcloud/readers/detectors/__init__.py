@@ -1,0 +1,1 @@
+"""Images of X-ray detectors at synchrotrons and in laboratories."""
