@@ -143,16 +143,15 @@ class IdxReader:
     def values(self, axis: int, resolution: int | None = None) -> NDArray[np.float64]:
         """The coordinates of the samples of the whole logic box along `axis` (array order).
 
-        From ``physic_box`` where there is one, else the indices.
+        The indices where the header does not tell.
         """
         samples = self._samples(self.header.box, resolution)
         index = samples.start[axis] + samples.step[axis] * np.arange(samples.shape[axis])
-        if not self.header.physic_box:
+        place = self.header.axis_place(axis)
+        if place is None:
             return index.astype(np.float64)
-        low, high = self.header.physic_box[axis]
-        first = self.header.box.lo[axis]
-        spacing = (high - low) / self.header.shape[axis]
-        return (low + (index - first) * spacing).astype(np.float64)
+        first, spacing = place
+        return (first + (index - self.header.box.lo[axis]) * spacing).astype(np.float64)
 
     def decode_block(self, payload: Payload, field: int, timestep: int) -> NDArray[Any]:
         """A stored block as an array of the block's shape, plus the components' axis if several.

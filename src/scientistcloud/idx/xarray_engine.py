@@ -19,7 +19,9 @@ from xarray.core import indexing
 from scientistcloud.grid import Box, Shape
 from scientistcloud.idx.geometry.query import samples_inside
 from scientistcloud.idx.headers.header import IdxHeader
+from scientistcloud.idx.headers.place import UNKNOWN
 from scientistcloud.idx.reader import IdxReader
+from scientistcloud.idx.times import Times, read_times
 
 _MAX_TIME_VALUES = 1_000_000
 _AXES = ("v", "u", "z", "y", "x")
@@ -30,7 +32,8 @@ class IdxBackendEntrypoint(BackendEntrypoint):
 
     Dimensions are named as ``(axis)`` says (else z, y, x), with ``time`` in front where the
     dataset has several timesteps and ``component`` at the end for vectors. Coordinates come from
-    ``(physic_box)``.
+    ``(physic_box)`` or ``(logic_to_physic)``; axes that it tells nothing of have none. Times
+    come from ``metadata.json``: dates, or numbers with their unit.
     """
 
     description = "IDX, the multiresolution format of OpenVisus"
@@ -66,9 +69,10 @@ class IdxBackendEntrypoint(BackendEntrypoint):
             for index, field in enumerate(reader.header.fields)
             if field.name not in dropped
         }
-        coordinates = _coordinates(reader, axes, time, level)
+        times = read_times(Path(filename_or_obj), reader.header) if time else None
+        coordinates = _coordinates(reader, axes, time, level, times)
         kept = {name: value for name, value in coordinates.items() if name not in dropped}
-        return xr.Dataset(variables, kept, dict(reader.header.metadata))
+        return xr.Dataset(variables, kept, _attributes(reader.header))
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Whether the name ends with ``.idx``."""
@@ -161,14 +165,34 @@ def _component_dimension(header: IdxHeader, components: int) -> tuple[str, ...]:
     return ("component",) if len(counts) == 1 else (f"component_{components}",)
 
 
+def _attributes(header: IdxHeader) -> dict[str, Any]:
+    """What the header holds beside; the matrix of a grid that is turned or sheared among it."""
+    found: dict[str, Any] = dict(header.metadata)
+    if header.matrix:
+        found["logic_to_physic"] = np.array(header.matrix).reshape(-1)
+    return found
+
+
 def _coordinates(
-    reader: IdxReader, axes: tuple[str, ...], time: tuple[str, ...], level: int
+    reader: IdxReader,
+    axes: tuple[str, ...],
+    time: tuple[str, ...],
+    level: int,
+    times: Times | None,
 ) -> dict[str, xr.Variable]:
     header = reader.header
     found = {}
-    if header.physic_box:
-        found = {n: xr.Variable((n,), reader.values(a, level)) for a, n in enumerate(axes)}
-    if time and header.timesteps <= _MAX_TIME_VALUES:
+    for axis, name in enumerate(axes):
+        if header.axis_place(axis) is not None:
+            unit = header.axis_units[axis] if header.axis_units else UNKNOWN
+            attributes = {} if unit == UNKNOWN else {"units": unit}
+            found[name] = xr.Variable((name,), reader.values(axis, level), attributes)
+    if not time:
+        return found
+    if times is not None:
+        attributes = {"units": times.units} if times.units else {}
+        found[time[0]] = xr.Variable(time, times.values, attributes)
+    elif header.timesteps <= _MAX_TIME_VALUES:
         values = np.concatenate([np.arange(r.start, r.stop, r.step) for r in header.time_ranges])
         found[time[0]] = xr.Variable(time, values)
     return found

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.grid import Box, Shape
+from scientistcloud.idx.times import times_of
 from scientistcloud.library.samples import Samples
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ class Dataset:
         Where it was opened.
     metadata : Mapping
         What ``metadata.json`` says; empty where there is none.
+    record : Mapping
+        What it says of this output.
     """
 
     location: str
     samples: Samples
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -54,6 +58,21 @@ class Dataset:
     def timesteps(self) -> int:
         """How many there are."""
         return self.samples.header.timesteps
+
+    @property
+    def times(self) -> NDArray[Any] | None:
+        """What each timestep stands for: dates (datetime64), or numbers in `time_units`.
+
+        None where the data did not tell. Dates of other calendars than the Gregorian are texts.
+        """
+        found = times_of(self.record, self.timesteps)
+        return None if found is None else found.values
+
+    @property
+    def time_units(self) -> str | None:
+        """The unit of times that are numbers, ``s`` for seconds."""
+        found = times_of(self.record, self.timesteps)
+        return None if found is None else found.units
 
     @property
     def max_resolution(self) -> int:
@@ -110,7 +129,8 @@ class Dataset:
         from scientistcloud.library.lazy import lazy_dataset
 
         level = self.max_resolution if resolution is None else resolution
-        return lazy_dataset(self.samples, self.location, level)
+        times = times_of(self.record, self.timesteps)
+        return lazy_dataset(self.samples, self.location, level, times)
 
     def close(self) -> None:
         """Let go of what is open; of a folder, nothing is."""

@@ -13,12 +13,16 @@ from scientistcloud.grid import Box
 from scientistcloud.idx.geometry.bitmask import Bitmask
 from scientistcloud.idx.geometry.blocks import BlockLayout
 from scientistcloud.idx.geometry.query import samples_inside
+from scientistcloud.idx.headers.place import UNKNOWN
+from scientistcloud.idx.times import Times
 from scientistcloud.library.samples import Samples
 
 _NAMES = ("z", "y", "x")
 
 
-def lazy_dataset(samples: Samples, location: str, resolution: int) -> xr.Dataset:
+def lazy_dataset(
+    samples: Samples, location: str, resolution: int, times: Times | None = None
+) -> xr.Dataset:
     """Variables of (time, z, y, x[, component]) at a resolution, a chunk a block."""
     header = samples.header
     rank = len(header.shape)
@@ -29,15 +33,20 @@ def lazy_dataset(samples: Samples, location: str, resolution: int) -> xr.Dataset
         dims = [*names, *(["component"] if item.components > 1 else [])]
         variables[item.name] = xr.Variable(["time", *dims], array)
     found = xr.Dataset(variables, attrs={"source": location})
-    if header.physic_box:
-        grid = samples_inside(
-            BlockLayout(Bitmask(header.bits), header.bits_per_block), header.box, resolution
-        )
-        for axis, name in enumerate(names):
-            low, high = header.physic_box[axis]
-            step = (high - low) / header.shape[axis]
+    grid = samples_inside(
+        BlockLayout(Bitmask(header.bits), header.bits_per_block), header.box, resolution
+    )
+    for axis, name in enumerate(names):
+        place = header.axis_place(axis)
+        if place is not None:
             places = grid.start[axis] + grid.step[axis] * np.arange(grid.shape[axis])
-            found = found.assign_coords({name: low + (places - header.box.lo[axis]) * step})
+            values = place[0] + (places - header.box.lo[axis]) * place[1]
+            unit = header.axis_units[axis] if header.axis_units else UNKNOWN
+            attributes = {} if unit == UNKNOWN else {"units": unit}
+            found = found.assign_coords({name: xr.Variable((name,), values, attributes)})
+    if times is not None:
+        attributes = {"units": times.units} if times.units else {}
+        found = found.assign_coords({"time": xr.Variable(("time",), times.values, attributes)})
     return found if header.timesteps > 1 else found.squeeze("time")
 
 

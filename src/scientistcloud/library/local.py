@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scientistcloud.errors import SourceNotFound
 from scientistcloud.grid import Box, Shape
 from scientistcloud.idx.reader import IdxReader
+from scientistcloud.idx.times import dataset_record
 from scientistcloud.library.dataset import Dataset
 
 
@@ -43,4 +44,6 @@ def open_local(path: Path) -> Dataset:
         metadata = json.loads((header.parent / "metadata.json").read_bytes())
     except (OSError, ValueError):
         metadata = {}
-    return Dataset(str(path), LocalSamples(header), metadata if isinstance(metadata, dict) else {})
+    samples = LocalSamples(header)
+    about = metadata if isinstance(metadata, dict) else {}
+    return Dataset(str(path), samples, about, dataset_record(header, samples.header))

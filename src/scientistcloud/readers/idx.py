@@ -22,6 +22,7 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from scientistcloud.grid import Box
+from scientistcloud.idx.headers.place import UNKNOWN
 from scientistcloud.idx.reader import IdxReader, is_idx, is_midx, load_midx
 from scientistcloud.readers.base import (
     Axis,
@@ -209,23 +210,22 @@ def _dataset(reader: IdxReader, name: str, shown: str) -> DatasetSpec:
         timesteps=header.timesteps,
         times=() if plain else values,
         metadata=dict(header.metadata) | {"header": shown},
+        matrix=header.matrix,
     )
 
 
 def _axes(reader: IdxReader) -> tuple[Axis, ...]:
     header = reader.header
     names = header.axis_names or tuple(_AXES[-len(header.shape) :])
-    if not header.physic_box:
-        return tuple(map(Axis, names))
-    return tuple(
-        Axis(name, spacing, low) if (spacing := _spacing(low, high, n)) else Axis(name)
-        for name, (low, high), n in zip(names, header.physic_box, header.shape, strict=True)
-    )
-
-
-def _spacing(low: float, high: float, length: int) -> float | None:
-    spacing = (high - low) / length
-    return spacing if np.isfinite(spacing) and np.isfinite(low) and spacing != 0 else None
+    units = header.axis_units or (UNKNOWN,) * len(names)
+    axes = []
+    for axis, (name, unit) in enumerate(zip(names, units, strict=True)):
+        first, spacing = header.axis_place(axis) or (0.0, 0.0)
+        if spacing and np.isfinite(spacing) and np.isfinite(first):
+            axes.append(Axis(name, spacing, first, None if unit == UNKNOWN else unit))
+        else:
+            axes.append(Axis(name))
+    return tuple(axes)
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -42,7 +42,7 @@ def describe(result: Result, title: str) -> dict[str, Any]:
 def axes(result: Result) -> list[dict[str, Any]]:
     """Name, spacing, origin and units of each axis, x first; None for what is not known.
 
-    From the record, else from ``(physic_box)``. Sample i lies at ``origin + i * spacing``.
+    From the record, else from the header. Sample i lies at ``origin + i * spacing``.
     """
     header = result.header
     names = header.axis_names[::-1] or tuple(TEXT_NAMES[: len(header.shape)])
@@ -59,10 +59,7 @@ def axes(result: Result) -> list[dict[str, Any]]:
         ]
     found = []
     for axis, name in enumerate(names):
-        spacing = origin = None
-        if header.physic_box:
-            low, high = header.physic_box[::-1][axis]
-            spacing, origin = (high - low) / header.shape[::-1][axis], low
+        origin, spacing = header.axis_place(len(names) - 1 - axis) or (None, None)
         found.append({"name": name, "spacing": spacing, "origin": origin, "units": None})
     return found
 

@@ -14,6 +14,7 @@ from scientistcloud.idx.geometry.bitmask import Bitmask
 from scientistcloud.idx.geometry.blocks import BlockLayout
 from scientistcloud.idx.headers.field import IdxField
 from scientistcloud.idx.headers.header import IdxHeader
+from scientistcloud.idx.headers.place import Matrix, Pairs
 
 BITS_PER_BLOCK = 16
 """OpenVisus's own default."""
@@ -54,6 +55,10 @@ class IdxLayout:
         Array order, or empty.
     physic_box : tuple of (float, float)
         Array order, or empty.
+    matrix : Matrix
+        x first, or empty.
+    axis_units : tuple of str
+        Array order, or empty.
     fill_values : tuple
         Of each field, the value that stands for missing samples, or None: kept, but left out of
         the range that viewers colour by. Empty where no field has one.
@@ -68,7 +73,9 @@ class IdxLayout:
     blocks_per_file: int
     arco: int = 0
     axis_names: tuple[str, ...] = ()
-    physic_box: tuple[tuple[float, float], ...] = ()
+    physic_box: Pairs = ()
+    matrix: Matrix = ()
+    axis_units: tuple[str, ...] = ()
     fill_values: tuple[float | int | None, ...] = ()
 
     @cached_property
@@ -114,6 +121,8 @@ class IdxLayout:
             arco=self.arco,
             axis_names=self.axis_names,
             physic_box=self.physic_box,
+            matrix=self.matrix,
+            axis_units=self.axis_units,
         )
 
 
@@ -125,7 +134,9 @@ def plan_layout(
     codec: str = "isal-1",
     arco: bool = False,
     axis_names: tuple[str, ...] = (),
-    physic_box: tuple[tuple[float, float], ...] = (),
+    physic_box: Pairs = (),
+    matrix: Matrix = (),
+    axis_units: tuple[str, ...] = (),
     fill_values: tuple[float | int | None, ...] = (),
 ) -> IdxLayout:
     """Choose bitmask, size of blocks and blocks per file.
@@ -159,6 +170,8 @@ def plan_layout(
         arco=largest << bits if arco else 0,
         axis_names=axis_names,
         physic_box=physic_box,
+        matrix=matrix,
+        axis_units=axis_units,
         fill_values=fill_values,
     )
 

@@ -7,7 +7,6 @@ trusted: no number in it makes us allocate or loop, and no path in it leads out 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,15 @@ from scientistcloud.idx.headers.field import (
     IdxField,
     format_field,
     parse_fields,
-    parse_number,
+)
+from scientistcloud.idx.headers.place import (
+    Matrix,
+    Pairs,
+    axis_place,
+    format_place,
+    parse_box,
+    parse_matrix,
+    parse_units,
 )
 from scientistcloud.idx.headers.template import (
     check_templates,
@@ -69,6 +76,11 @@ class IdxHeader:
     physic_box : tuple of (float, float)
         Array order. Sample i of an axis of n lies at ``low + (i - box.lo) * (high - low) / n``,
         which is OpenVisus's map from the logic box; empty where unknown.
+    matrix : Matrix
+        ``(logic_to_physic)``, x first as in the text: for grids that run downwards, are turned or
+        sheared, and have no `physic_box` therefore; else empty.
+    axis_units : tuple of str
+        Array order; see `place`. Empty where unknown.
     metadata : Mapping
         Keys that mean nothing here, kept.
     """
@@ -83,7 +95,9 @@ class IdxHeader:
     time_template: str = ""
     arco: int = 0
     axis_names: tuple[str, ...] = ()
-    physic_box: tuple[tuple[float, float], ...] = ()
+    physic_box: Pairs = ()
+    matrix: Matrix = ()
+    axis_units: tuple[str, ...] = ()
     version: int = 6
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -123,6 +137,10 @@ class IdxHeader:
             if candidate.name == name:
                 return index
         raise KeyError(name)
+
+    def axis_place(self, axis: int) -> tuple[float, float] | None:
+        """``(first, spacing)`` of the samples along an axis (array order); None where unknown."""
+        return axis_place(axis, self.box, self.physic_box, self.matrix, self.axis_units)
 
     def block_bytes(self, field_index: int) -> int:
         """Bytes of one block of the field, decoded."""
@@ -180,7 +198,8 @@ def parse_header(text: str, *, name: str = "visus") -> IdxHeader:
         sum(f.sample_bytes for f in fields) << bits_per_block,
     )
     time_ranges, time_template = parse_time(values.pop("time", ""))
-    physic_box = _parse_physic_box(values, ndim)
+    physic_box = parse_box(values.pop("physic_box", ""), ndim)
+    matrix = parse_matrix(values.pop("logic_to_physic", ""), ndim)
     arco = _integer(values.pop("arco", "0"), "arco", 0, 1 << 40)
     axis_names = tuple(reversed(values.pop("axis", "").split()))
     for ignored in ("interleave block", "interleave", "missing_blocks"):
@@ -198,6 +217,8 @@ def parse_header(text: str, *, name: str = "visus") -> IdxHeader:
         arco=arco,
         axis_names=axis_names if len(axis_names) == ndim else (),
         physic_box=physic_box,
+        matrix=() if physic_box else matrix,
+        axis_units=parse_units(values.pop("axis_units", ""), ndim),
         version=version,
         metadata=values,
     )
@@ -216,10 +237,7 @@ def format_header(header: IdxHeader) -> str:
     }
     if header.axis_names:
         parts["axis"] = " ".join(reversed(header.axis_names))
-    if header.physic_box and all(
-        lo < hi and math.isfinite(lo) and math.isfinite(hi) for lo, hi in header.physic_box
-    ):
-        parts["physic_box"] = " ".join(f"{lo!r} {hi!r}" for lo, hi in reversed(header.physic_box))
+    parts |= format_place(header.physic_box, header.matrix, header.axis_units)
     parts["fields"] = "\n+ ".join(map(format_field, header.fields))
     parts["bits"] = header.bits
     parts["bitsperblock"] = str(header.bits_per_block)
@@ -286,14 +304,6 @@ def _parse_blocks_per_file(text: str, template: str, total: int, blocks_bytes: i
     if count == 0:
         count = min(total, max(1, (32 << 20) // blocks_bytes))
     return count
-
-
-def _parse_physic_box(values: dict[str, str], ndim: int) -> tuple[tuple[float, float], ...]:
-    words = values.pop("physic_box", "")[:2000].split()
-    if len(words) < 2 * ndim:
-        return ()
-    numbers = [parse_number(word, "physic_box") for word in words[: 2 * ndim]]
-    return tuple(reversed(list(zip(numbers[0::2], numbers[1::2], strict=True))))
 
 
 def _one_line(text: str) -> str:
