@@ -98,7 +98,7 @@ def describe_dataset(spec: DatasetSpec, fields: Sequence[Mapping[str, Any]]) -> 
         ],
         "timesteps": spec.timesteps,
         "times": to_json(spec.times),
-        "time_units": spec.time_units,
+        "time_units": spec.time_units if spec.times else None,
         "matrix": to_json(spec.matrix),
         "fields": [
             dict(names)

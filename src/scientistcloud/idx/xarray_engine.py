@@ -19,7 +19,6 @@ from xarray.core import indexing
 from scientistcloud.grid import Box, Shape
 from scientistcloud.idx.geometry.query import samples_inside
 from scientistcloud.idx.headers.header import IdxHeader
-from scientistcloud.idx.headers.place import UNKNOWN
 from scientistcloud.idx.reader import IdxReader
 from scientistcloud.idx.times import Times, read_times
 
@@ -184,8 +183,8 @@ def _coordinates(
     found = {}
     for axis, name in enumerate(axes):
         if header.axis_place(axis) is not None:
-            unit = header.axis_units[axis] if header.axis_units else UNKNOWN
-            attributes = {} if unit == UNKNOWN else {"units": unit}
+            unit = header.axis_unit(axis)
+            attributes = {"units": unit} if unit else {}
             found[name] = xr.Variable((name,), reader.values(axis, level), attributes)
     if not time:
         return found

@@ -13,7 +13,6 @@ from scientistcloud.grid import Box
 from scientistcloud.idx.geometry.bitmask import Bitmask
 from scientistcloud.idx.geometry.blocks import BlockLayout
 from scientistcloud.idx.geometry.query import samples_inside
-from scientistcloud.idx.headers.place import UNKNOWN
 from scientistcloud.idx.times import Times
 from scientistcloud.library.samples import Samples
 
@@ -41,8 +40,8 @@ def lazy_dataset(
         if place is not None:
             places = grid.start[axis] + grid.step[axis] * np.arange(grid.shape[axis])
             values = place[0] + (places - header.box.lo[axis]) * place[1]
-            unit = header.axis_units[axis] if header.axis_units else UNKNOWN
-            attributes = {} if unit == UNKNOWN else {"units": unit}
+            unit = header.axis_unit(axis)
+            attributes = {"units": unit} if unit else {}
             found = found.assign_coords({name: xr.Variable((name,), values, attributes)})
     if times is not None:
         attributes = {"units": times.units} if times.units else {}

@@ -45,6 +45,11 @@ class RemoteSamples:
         found = np.frombuffer(body, item.dtype.newbyteorder("<"))
         return found.reshape(self.shape_of(box, resolution) + components).astype(item.dtype)
 
+    def described(self) -> dict[str, Any]:
+        """What the server says of the result, its times among it."""
+        found = self._client.get(f"api/v2/datasets/{self._uuid}/description").json()
+        return found if isinstance(found, dict) else {}
+
     def shape_of(self, box: Box, resolution: int) -> Shape:
         return samples_inside(self._layout, box, resolution).shape
 
@@ -68,4 +73,5 @@ def open_remote(url: str, token: str = "") -> Dataset:
         )
     sent = token or found["token"] or parse_qs(parts.query).get("token", [""])[0]
     base = f"{parts.scheme}://{parts.netloc}{found['base']}"
-    return Dataset(url, RemoteSamples(Client(base, sent), found["uuid"]))
+    samples = RemoteSamples(Client(base, sent), found["uuid"])
+    return Dataset(url, samples, record=samples.described())

@@ -22,7 +22,6 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from scientistcloud.grid import Box
-from scientistcloud.idx.headers.place import UNKNOWN
 from scientistcloud.idx.reader import IdxReader, is_idx, is_midx, load_midx
 from scientistcloud.readers.base import (
     Axis,
@@ -217,12 +216,11 @@ def _dataset(reader: IdxReader, name: str, shown: str) -> DatasetSpec:
 def _axes(reader: IdxReader) -> tuple[Axis, ...]:
     header = reader.header
     names = header.axis_names or tuple(_AXES[-len(header.shape) :])
-    units = header.axis_units or (UNKNOWN,) * len(names)
     axes = []
-    for axis, (name, unit) in enumerate(zip(names, units, strict=True)):
+    for axis, name in enumerate(names):
         first, spacing = header.axis_place(axis) or (0.0, 0.0)
         if spacing and np.isfinite(spacing) and np.isfinite(first):
-            axes.append(Axis(name, spacing, first, None if unit == UNKNOWN else unit))
+            axes.append(Axis(name, spacing, first, header.axis_unit(axis)))
         else:
             axes.append(Axis(name))
     return tuple(axes)

@@ -241,7 +241,7 @@ def test_placement_and_times(tmp_path: Path) -> None:
         ("y", 3.0, 20.0, "mm"),
         ("x", 2.0, -10.0, "mm"),
     ]
-    assert dataset.times == (100.0, 350.0, 600.0)
+    assert (dataset.times, dataset.time_units) == ((0.1, 0.35, 0.6), "s")
 
 
 def test_oblique_grid_keeps_its_affine_and_claims_no_origin(tmp_path: Path) -> None:

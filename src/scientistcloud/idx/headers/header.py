@@ -22,6 +22,8 @@ from scientistcloud.idx.headers.field import (
     parse_fields,
 )
 from scientistcloud.idx.headers.place import (
+    INDEX,
+    UNKNOWN,
     Matrix,
     Pairs,
     axis_place,
@@ -30,6 +32,7 @@ from scientistcloud.idx.headers.place import (
     parse_matrix,
     parse_units,
 )
+from scientistcloud.idx.headers.sections import one_line, sections
 from scientistcloud.idx.headers.template import (
     check_templates,
     format_time,
@@ -142,6 +145,11 @@ class IdxHeader:
         """``(first, spacing)`` of the samples along an axis (array order); None where unknown."""
         return axis_place(axis, self.box, self.physic_box, self.matrix, self.axis_units)
 
+    def axis_unit(self, axis: int) -> str | None:
+        """The unit of the coordinates along an axis (array order); None where unknown."""
+        unit = self.axis_units[axis] if self.axis_units else UNKNOWN
+        return None if unit in (UNKNOWN, INDEX) else unit
+
     def block_bytes(self, field_index: int) -> int:
         """Bytes of one block of the field, decoded."""
         return self.fields[field_index].sample_bytes << self.bits_per_block
@@ -175,7 +183,7 @@ def parse_header(text: str, *, name: str = "visus") -> IdxHeader:
     UnsafeSource
         A template that leads out of the header's folder.
     """
-    values = _sections(text_of_xml(text) if is_xml(text) else text)
+    values = sections(text_of_xml(text) if is_xml(text) else text)
     version = _integer(values.pop("version", ""), "version", 0, 1 << 31)
     if version != 6:
         raise UnsupportedLayout(f"The IDX header is of version {version}; only 6 can be read.")
@@ -249,25 +257,8 @@ def format_header(header: IdxHeader) -> str:
     parts["missing_blocks"] = "0"
     parts["arco"] = str(header.arco)
     for key, value in header.metadata.items():
-        parts[_one_line(key)] = _one_line(value)
+        parts[one_line(key)] = one_line(value)
     return "".join(f"({key})\n{value}\n" for key, value in parts.items())
-
-
-def _sections(text: str) -> dict[str, str]:
-    """The parts of the text: a line that begins with ``(`` names one, ``#`` a comment."""
-    lines: dict[str, list[str]] = {}
-    current: list[str] | None = None
-    for raw in text.lstrip("\ufeff").splitlines():
-        line = raw.strip()
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith("("):
-            current = lines[line.strip("()")] = []
-        elif current is not None:
-            current.append(line)
-        else:
-            raise CorruptSource("The file does not begin as an IDX header does.")
-    return {key: " ".join(value) for key, value in lines.items()}
 
 
 def _integer(text: str, key: str, low: int, high: int) -> int:
@@ -304,9 +295,3 @@ def _parse_blocks_per_file(text: str, template: str, total: int, blocks_bytes: i
     if count == 0:
         count = min(total, max(1, (32 << 20) // blocks_bytes))
     return count
-
-
-def _one_line(text: str) -> str:
-    """`text` as one line that does not look like the next key or a comment."""
-    line = " ".join(text.split())
-    return f"'{line}'" if line.startswith(("(", "#")) else line

@@ -20,7 +20,8 @@ import numpy as np
 from scientistcloud.errors import CorruptSource, UnsupportedDtype, UnsupportedLayout
 from scientistcloud.readers.arrays.axis_roles import MAX_TIMESTEPS
 from scientistcloud.readers.arrays.raw_array import BoxReader, RawArray, RawStack, Scale
-from scientistcloud.readers.base import Axis, Choice, FieldSpec
+from scientistcloud.readers.arrays.time_units import in_seconds
+from scientistcloud.readers.base import Axis, Choice, FieldSpec, Matrix
 
 MAX_COMPONENTS = 4
 MAX_FIELDS = 256
@@ -58,6 +59,8 @@ class Volume:
     inputs: tuple[Path, ...]
     timesteps: int = 1
     times: tuple[float | str, ...] = ()
+    time_units: str | None = None
+    matrix: Matrix = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     choices: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
@@ -97,10 +100,12 @@ def make_volume(
     metadata: Mapping[str, Any] | None = None,
     choices: tuple[Choice, ...] = (),
     notes: tuple[str, ...] = (),
+    matrix: Matrix = (),
 ) -> Volume:
     """The volume of an array whose `stored` axes come slowest first, as its format orders them.
 
-    `name` is that of the file, relative to the upload.
+    `name` is that of the file, relative to the upload; `matrix` is from indices along all axes of
+    space (x first) to positions.
 
     Raises
     ------
@@ -111,6 +116,9 @@ def make_volume(
         raise CorruptSource(f"{name} describes an array with an axis of length 0.")
     stored = [replace(a, axis=_finite(a.axis)) for a in stored]
     space, times = _space_and_time([a for a in stored if a.role != "component"], name)
+    every = [a for a in stored if a.role == "space"][::-1]
+    values: tuple[float | str, ...] = ()
+    time_units = None
     if scale is not None and scale.is_identity:
         scale = None
     array = RawArray(
@@ -126,6 +134,9 @@ def make_volume(
     )
     if array.timesteps > MAX_TIMESTEPS:
         raise UnsupportedLayout(f"{name} would become {array.timesteps:,} timesteps.")
+    if len(times) == 1:
+        axis = times[0].axis
+        values, time_units = in_seconds(axis_times(axis, array.timesteps), axis.units)
     field = _field(array, sample_dtype(dtype, scale, name), units, fill_value)
     fields = split_components(field, array, name)
     return Volume(
@@ -136,11 +147,26 @@ def make_volume(
         {spec.key: part for spec, part in fields},
         (path,),
         array.timesteps,
-        axis_times(times[-1].axis, array.timesteps) if len(times) == 1 else (),
+        values,
+        time_units,
+        matrix_of(matrix, [every.index(a) for a in space[::-1]]),
         dict(metadata or {}),
         choices,
         notes,
     )
+
+
+def matrix_of(matrix: Matrix, axes: Sequence[int]) -> Matrix:
+    """The part of a matrix for some of its axes; empty where that alone would be wrong."""
+    size = len(matrix) - 1
+    if size < 1 or any(a >= size for a in axes) or not np.isfinite(matrix).all():
+        return ()
+    if sorted(axes) != list(range(size)):
+        square = np.array(matrix)[:size, :size]
+        if np.abs(square - np.diag(np.diag(square))).max() > 0:
+            return ()
+    kept = [*axes, size]
+    return tuple(tuple(float(matrix[row][column]) for column in kept) for row in kept)
 
 
 def _field(

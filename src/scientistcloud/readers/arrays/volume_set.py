@@ -125,7 +125,8 @@ def _grid(volume: Volume) -> tuple[Any, ...]:
         for axis in volume.axes
         for value in (axis.spacing, axis.origin)
     )
-    return volume.shape, volume.timesteps, places
+    turn = tuple(float(f"{v:.5g}") for row in volume.matrix for v in row)
+    return volume.shape, volume.timesteps, places, turn
 
 
 def _sample(volume: Volume) -> tuple[Any, ...]:
@@ -146,7 +147,15 @@ def _check_one_grid(volumes: Sequence[Volume], way: str) -> None:
 def _dataset(volume: Volume, name: str, prefix: str) -> Part:
     fields = tuple(replace(f, key=prefix + f.key) for f in volume.fields)
     spec = DatasetSpec(
-        name, volume.shape, volume.axes, fields, volume.timesteps, volume.times, volume.metadata
+        name,
+        volume.shape,
+        volume.axes,
+        fields,
+        volume.timesteps,
+        volume.times,
+        volume.metadata,
+        volume.time_units,
+        volume.matrix,
     )
     return spec, {prefix + key: reader for key, reader in volume.readers.items()}
 
@@ -191,9 +200,10 @@ def _series(volumes: Sequence[Volume], *, in_time: bool) -> Part:
         readers[f.key] = RawStack(parts, in_time)
     if in_time:
         steps = len(volumes) * spec.timesteps
-        return replace(spec, timesteps=steps, times=()), readers
+        return replace(spec, timesteps=steps, times=(), time_units=None), readers
     if len(spec.shape) > 2:
         raise InvalidOptions("Only images, not volumes, can become slices of a stack.")
     fields = tuple(replace(f, chunks=(1, *f.chunks)) for f in spec.fields)
     axes = (Axis("z"), *spec.axes)
-    return replace(spec, shape=(len(volumes), *spec.shape), axes=axes, fields=fields), readers
+    shape = (len(volumes), *spec.shape)
+    return replace(spec, shape=shape, axes=axes, fields=fields, matrix=()), readers

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scientistcloud.readers.arrays.attributes import MAX_VALUES, json_value, text
 from scientistcloud.readers.arrays.axis_values import MAX_COORDINATES, axis_of, coordinates
+from scientistcloud.readers.arrays.time_units import in_seconds
 from scientistcloud.readers.base import Axis, DatasetSpec, FieldSpec
 from scientistcloud.readers.cf.grids import CfGrid, CfGrids, GridField
 from scientistcloud.readers.cf.packing import packing_of
@@ -81,14 +82,16 @@ def _dataset(
     if curved:
         metadata["curvilinear"] = {v.path: _extent(variables, v) for v in curved}
     fields = tuple(_field(name, f, working_bytes(f)) for f in grid.fields)
+    times, time_units = _times(variables, first)
     return DatasetSpec(
         name,
         first.roles.shape,
         axes,
         _with_unique_names(fields, grid),
         first.roles.timesteps,
-        _times(variables, first),
+        times,
         metadata,
+        time_units,
     )
 
 
@@ -180,33 +183,40 @@ def values_of(variables: Variables, variable: Variable | None) -> NDArray[Any] |
     return out
 
 
-def _times(variables: Variables, member: GridField) -> tuple[float | str, ...]:
+Times = tuple[tuple[float | str, ...], str | None]
+"""What timesteps stand for, and the unit of numbers."""
+
+
+def _times(variables: Variables, member: GridField) -> Times:
     roles, variable = member.roles, member.variable
     time = roles.time
     if not time:
         # A single time was dropped as an axis, but is still known.
         singles = [d for d, n in zip(variable.dims, variable.shape, strict=True) if n == 1]
         known = [_coordinate(variables, variable, d) for d in singles]
-        return next((_time_values(variables, c) for c in known if c is not None and is_time(c)), ())
+        single = next((c for c in known if c is not None and is_time(c)), None)
+        return ((), None) if single is None else _time_values(variables, single)
     if len(time) == 1:
         coordinate = _coordinate(variables, variable, variable.dims[time[0]])
         if coordinate is None or coordinate.shape != (roles.timesteps,):
-            return ()
+            return (), None
         return _time_values(variables, coordinate)
-    return tuple(
+    joined = tuple(
         " ".join(f"{variable.dims[a]}={i}" for a, i in zip(time, roles.positions(t), strict=True))
         for t in range(roles.timesteps)
     )
+    return joined, None
 
 
-def _time_values(variables: Variables, coordinate: Variable) -> tuple[float | str, ...]:
+def _time_values(variables: Variables, coordinate: Variable) -> Times:
     values = values_of(variables, coordinate)
     if values is None:
-        return ()
+        return (), None
     if not is_time(coordinate) or " since " not in coordinate.text("units").lower():
         finite = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
-        return tuple(float(v) for v in values) if finite.all() else ()
-    return iso_times(values, coordinate.text("units"), coordinate.text("calendar"))
+        numbers = tuple(float(v) for v in values) if finite.all() else ()
+        return in_seconds(numbers, coordinate.text("units"))
+    return iso_times(values, coordinate.text("units"), coordinate.text("calendar")), None
 
 
 def _grid_mapping(variables: Variables, variable: Variable) -> Variable | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from scientistcloud.readers.arrays.attributes import json_value, number, text
 from scientistcloud.readers.arrays.axis_roles import AxisRoles
+from scientistcloud.readers.arrays.time_units import in_seconds
 from scientistcloud.readers.base import Choice, DatasetSpec, FieldSpec
 from scientistcloud.readers.files.output_names import output_name
 from scientistcloud.readers.hdf5.bigdataviewer import setup_of
@@ -119,6 +120,7 @@ def _add(
     }
     if roles:
         metadata["4d_nexus"] = {"volume": text(chosen.arrays[0].path), **roles}
+    times, time_units = in_seconds(_times(opened.found, grid, chosen), grid.time_units())
     built.datasets.append(
         DatasetSpec(
             name,
@@ -126,8 +128,9 @@ def _add(
             grid.grid_axes(),
             _with_unique_names(tuple(specs)),
             grid.roles.timesteps * max(1, len(chosen.step_times)),
-            _times(opened.found, grid, chosen),
+            times,
             metadata,
+            time_units,
         )
     )
 

@@ -100,6 +100,10 @@ class Grid:
             for t in range(self.roles.timesteps)
         )
 
+    def time_units(self) -> str | None:
+        """The unit of the axis of time, where there is one alone."""
+        return self.axes[self.roles.time[0]].units if len(self.roles.time) == 1 else None
+
     def about(self) -> dict[str, Any]:
         """The coordinates of all stored axes, as JSON."""
         result = {}

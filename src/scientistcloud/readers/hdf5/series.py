@@ -114,6 +114,7 @@ def _build_series(
             dataset,
             timesteps=dataset.timesteps * len(opened),
             times=tuple(text(n) for n in names) if dataset.timesteps == 1 else (),
+            time_units=None,
             metadata={**dataset.metadata, "files": names},
         )
         for dataset in built.datasets

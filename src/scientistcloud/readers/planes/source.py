@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.grid import Box, Shape
-from scientistcloud.readers.base import Axis, Concurrency, DatasetSpec, FieldSpec, SourceSpec
+from scientistcloud.readers.base import (
+    Axis,
+    Concurrency,
+    DatasetSpec,
+    FieldSpec,
+    Matrix,
+    SourceSpec,
+)
 
 Span = tuple[int, int]
 
@@ -65,6 +72,8 @@ class PlaneDataset:
     timesteps: int = 1
     axes: tuple[Axis, Axis, Axis] = (Axis("z"), Axis("y"), Axis("x"))
     times: tuple[float | str, ...] = ()
+    time_units: str | None = None
+    matrix: Matrix = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def spec(self, number: int, *, flip: bool = False) -> DatasetSpec:
@@ -84,6 +93,8 @@ class PlaneDataset:
             self.timesteps,
             self.times,
             self.metadata,
+            self.time_units if self.times else None,
+            () if flip or len(self.matrix) != len(shape) + 1 else self.matrix,
         )
 
     def _field(self, planes: PlaneField, key: str) -> FieldSpec:

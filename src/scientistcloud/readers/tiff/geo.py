@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scientistcloud.readers.base import Axis
+from scientistcloud.readers.base import Axis, Matrix
 
 _PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION = 33550, 33922, 34264
 _PIXEL_IS_POINT = 2
@@ -31,6 +31,7 @@ class GeoReference:
     y: Axis | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    matrix: Matrix = ()
 
 
 def read_georeference(page: Any) -> GeoReference:
@@ -53,7 +54,12 @@ def read_georeference(page: Any) -> GeoReference:
     x0, dx, x_turn, y0, y_turn, dy = transform
     if x_turn or y_turn:
         note = "The raster is turned against its coordinates: see geotransform in the metadata."
-        return GeoReference(metadata=metadata, notes=(note,))
+        matrix = (
+            (dx, x_turn, x0 + (dx + x_turn) / 2),
+            (y_turn, dy, y0 + (y_turn + dy) / 2),
+            (0.0, 0.0, 1.0),
+        )
+        return GeoReference(metadata=metadata, notes=(note,), matrix=matrix)
     names, units = _axis_names(keys)
     return GeoReference(
         Axis(names[0], dx, x0 + dx / 2, units),

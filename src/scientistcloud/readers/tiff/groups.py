@@ -80,6 +80,8 @@ def group_dataset(group: Group, reader: PageReader, *, is_main: bool) -> PlaneDa
         timesteps,
         group.description.axes,
         _times(group.description.interval_seconds, timesteps),
+        "s",
+        group.description.matrix,
         {} if is_main else group.description.metadata,
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from scientistcloud.readers.base import Axis
+from scientistcloud.readers.base import Axis, Matrix
 from scientistcloud.readers.files.open_files import FilePool
 from scientistcloud.readers.tiff.geo import GeoReference, read_georeference
 from scientistcloud.readers.tiff.keyframe import tifffile_open, translated
@@ -55,6 +55,7 @@ class Description:
     channels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     interval_seconds: float | None = None
+    matrix: Matrix = ()
 
 
 def describe_tiff(pool: FilePool, series: Series) -> Description:
@@ -77,6 +78,7 @@ def describe_tiff(pool: FilePool, series: Series) -> Description:
             _channels(imagej),
             _notes(orientation, geo),
             _interval(series, imagej),
+            geo.matrix,
         )
 
 

@@ -23,7 +23,7 @@ from scientistcloud.readers.arrays.raw_grid import (
 )
 from scientistcloud.readers.arrays.sample_text import from_ascii
 from scientistcloud.readers.arrays.volume_set import open_volumes
-from scientistcloud.readers.base import Axis, Choice, Match, Selection, Source
+from scientistcloud.readers.base import Axis, Choice, Match, Matrix, Selection, Source
 from scientistcloud.readers.files.archive_names import shown
 from scientistcloud.readers.files.compression import MAGIC, decompress, file_blocks
 from scientistcloud.readers.files.data_file_names import numbered_names
@@ -56,6 +56,7 @@ class MetaHeader:
     is_text: bool
     data: str
     axes: tuple[Axis, ...]
+    matrix: Matrix
     fields: dict[str, str]
     notes: tuple[str, ...]
 
@@ -123,6 +124,7 @@ def parse_header(head: bytes, name: str) -> MetaHeader:
         is_text=not _is_true(fields.get("BinaryData", "True")),
         data=fields["ElementDataFile"],
         axes=_axes(fields, len(sizes), name),
+        matrix=_matrix(fields, len(sizes), name),
         fields=fields,
         notes=notes,
     )
@@ -156,14 +158,15 @@ def _numbers(fields: dict[str, str], key: str, name: str) -> list[float]:
     return values
 
 
+def _first(fields: dict[str, str], keys: Sequence[str], name: str) -> list[float]:
+    """The numbers of the first of the keys that has some."""
+    return next((found for key in keys if (found := _numbers(fields, key, name))), [])
+
+
 def _axes(fields: dict[str, str], rank: int, name: str) -> tuple[Axis, ...]:
     spacing = _numbers(fields, "ElementSpacing", name) or _numbers(fields, "ElementSize", name)
-    origin: list[float] = []
-    for key in ("Offset", "Position", "Origin"):
-        origin = origin or _numbers(fields, key, name)
-    turn: list[float] = []
-    for key in ("TransformMatrix", "Rotation", "Orientation"):
-        turn = turn or _numbers(fields, key, name)
+    origin = _first(fields, ("Offset", "Position", "Origin"), name)
+    turn = _first(fields, ("TransformMatrix", "Rotation", "Orientation"), name)
     straight = not turn or (
         len(turn) == rank * rank and np.allclose(np.reshape(turn, (rank, rank)), np.eye(rank))
     )
@@ -177,6 +180,22 @@ def _axes(fields: dict[str, str], rank: int, name: str) -> tuple[Axis, ...]:
         )
         for i in range(rank)
     )
+
+
+def _matrix(fields: dict[str, str], rank: int, name: str) -> Matrix:
+    """From indices to positions; each row of the file's matrix is the direction of one axis."""
+    size = min(rank, 3)
+    spacing = _numbers(fields, "ElementSpacing", name) or _numbers(fields, "ElementSize", name)
+    origin = _first(fields, ("Offset", "Position", "Origin"), name)
+    turn = _first(fields, ("TransformMatrix", "Rotation", "Orientation"), name)
+    if rank > 3 or len(turn) != rank * rank or len(spacing) < rank:
+        return ()
+    shift = [*origin[:size], *(0.0 for _ in range(size - len(origin)))]
+    rows = [
+        (*(turn[axis * rank + i] * abs(spacing[axis]) for axis in range(size)), shift[i])
+        for i in range(size)
+    ]
+    return (*rows, (*(0.0 for _ in range(size)), 1.0))
 
 
 def _volume(path: Path, pool: ScratchPool) -> Volume:
@@ -196,7 +215,7 @@ def _volume(path: Path, pool: ScratchPool) -> Volume:
     volume = make_volume(
         places[0][0], name, places[0][1], header.dtype, stored[::-1],
         metadata={"format": "MetaImage", "fields": json_attributes(header.fields.items())},
-        choices=_choices(header), notes=header.notes,
+        choices=_choices(header), notes=header.notes, matrix=header.matrix,
     )  # fmt: skip
     if count > 1:
         volume = spread_over_files(volume, places, in_time=len(header.sizes) > 3)

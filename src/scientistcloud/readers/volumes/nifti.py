@@ -16,9 +16,9 @@ import numpy as np
 from scientistcloud.errors import MissingMember
 from scientistcloud.readers.arrays.attributes import json_value
 from scientistcloud.readers.arrays.raw_array import Scale
-from scientistcloud.readers.arrays.raw_grid import StoredAxis, Volume, make_volume
+from scientistcloud.readers.arrays.raw_grid import StoredAxis, Volume, make_volume, matrix_of
 from scientistcloud.readers.arrays.volume_set import open_volumes
-from scientistcloud.readers.base import Axis, Choice, Match, Selection, Source
+from scientistcloud.readers.base import Axis, Choice, Match, Matrix, Selection, Source
 from scientistcloud.readers.files.listing import read_head
 from scientistcloud.readers.files.open_files import FilePool, handed_over
 from scientistcloud.readers.volumes.nifti_header import (
@@ -94,6 +94,7 @@ def _volume(path: Path, pool: FilePool) -> Volume:
         metadata=_metadata(header),
         choices=_choices(header),
         notes=notes,
+        matrix=_matrix(header),
     )
 
 
@@ -135,6 +136,14 @@ def _placement(header: NiftiHeader) -> tuple[list[float | None], list[float | No
     spacing = [float(v) if v > 0 else None for v in lengths]
     straight = np.allclose(matrix, np.diag(lengths), atol=1e-4 * max(1e-30, float(lengths.max())))
     return spacing, [float(v) if straight else None for v in header.affine[:3, 3]]
+
+
+def _matrix(header: NiftiHeader) -> Matrix:
+    """The affine for the axes of space that the file has."""
+    if header.affine is None:
+        return ()
+    whole = tuple(tuple(float(v) for v in row) for row in header.affine)
+    return matrix_of(whole, range(min(3, len(header.dims))))
 
 
 def _metadata(header: NiftiHeader) -> dict[str, Any]:

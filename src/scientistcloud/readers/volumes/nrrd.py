@@ -30,6 +30,7 @@ from scientistcloud.readers.volumes.nrrd_header import (
     MAGIC,
     MAX_HEADER_BYTES,
     NrrdHeader,
+    matrix_of_header,
     parse_header,
 )
 
@@ -81,6 +82,7 @@ def _volume(path: Path, pool: ScratchPool) -> Volume:
             "keys": json_attributes(list(header.keys.items())[:256]),
         },
         choices=_choices(header),
+        matrix=matrix_of_header(header.fields, len(header.sizes)),
     )
     inputs = (path, *(part for part in parts if part != path))
     if count > 1:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from scientistcloud.errors import CorruptSource, UnsupportedDtype, UnsupportedLayout
 from scientistcloud.readers.arrays.raw_grid import MAX_COMPONENTS, Role
-from scientistcloud.readers.base import Axis
+from scientistcloud.readers.base import Axis, Matrix
 from scientistcloud.readers.files.archive_names import shown
 from scientistcloud.readers.files.data_file_names import MAX_FILES, numbered_names
 
@@ -267,6 +268,19 @@ def _axes(fields: dict[str, str], rank: int) -> tuple[Axis, ...]:
             space += 1
         axes.append(Axis("xyz"[i] if i < 3 else f"axis{i}", spacing or None, origin, unit or None))
     return tuple(axes)
+
+
+def matrix_of_header(fields: Mapping[str, str], rank: int) -> Matrix:
+    """From indices along the axes with a direction to space; empty where that is not square."""
+    vectors = [v for v in _directions(fields.get("spacedirections", ""), rank) if v is not None]
+    size = len(vectors)
+    if not size or any(len(v) != size for v in vectors):
+        return ()
+    origin = _numbers(fields.get("spaceorigin", ""))
+    if len(origin) != size or not all(map(math.isfinite, origin)):
+        origin = [0.0] * size
+    rows = [(*(v[i] for v in vectors), origin[i]) for i in range(size)]
+    return (*rows, (*(0.0 for _ in range(size)), 1.0))
 
 
 def _is_straight(directions: list[tuple[float, ...] | None]) -> bool:

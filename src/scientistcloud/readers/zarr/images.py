@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scientistcloud.errors import UnsupportedDtype
+from scientistcloud.readers.arrays.time_units import in_seconds
 from scientistcloud.readers.base import Choice, DatasetSpec
 from scientistcloud.readers.cf.grids import GridField
 from scientistcloud.readers.cf.variables import Variable
@@ -61,13 +62,14 @@ def _image(built: Built, name: str, image: OmeImage, variable: Variable) -> Data
     times: tuple[float, ...] = ()
     if time is not None and time.spacing is not None and time.units:
         times = tuple((time.origin or 0.0) + i * time.spacing for i in range(roles.timesteps))
+    values, time_units = in_seconds(times, time.units if time is not None else None)
     return DatasetSpec(
         name,
         roles.shape,
         tuple(image.axes[a] for a in roles.space),
         tuple(fields),
         roles.timesteps,
-        times,
+        values,
         {
             "array": image.array,
             "stored_shape": list(variable.shape),
@@ -75,4 +77,5 @@ def _image(built: Built, name: str, image: OmeImage, variable: Variable) -> Data
             "resolutions": list(image.resolutions),
             **({"time_units": time.units} if time is not None and time.units else {}),
         },
+        time_units,
     )
