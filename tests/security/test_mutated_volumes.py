@@ -21,6 +21,7 @@ from tests.readers.contract import SourceContract, read_box
 from tests.readers.detectors import test_cbf, test_edf
 from tests.readers.dicom import test_dicom
 from tests.readers.fits import test_fits
+from tests.readers.geo import test_envi
 from tests.readers.volumes import (
     test_metaimage,
     test_mrc,
@@ -40,6 +41,7 @@ ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
     test_raw: ("u2", "by name"),
     test_edf: ("i2", "frames", "uneven", "series", "adsc"),
     test_cbf: ("image", "small", "series"),
+    test_envi: ("bsq", "bil", "fields bip", "one band"),
     test_fits: ("i2", "scaled", "fields", "rice", "rice float", "gzip"),
 }
 MOST_BYTES = 32 << 20

@@ -23,6 +23,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "fits": ("arrangement",),
     "edf": ("arrangement",),
     "cbf": ("arrangement",),
+    "envi": ("arrangement",),
     "numpy": ("axes",),
     "npz": ("arrangement", "arrays", "axes"),
     "raw": (

@@ -39,6 +39,7 @@ READERS: tuple[tuple[str, str], ...] = (
     ("fits", "scientistcloud.readers.fits"),
     ("edf", "scientistcloud.readers.detectors.edf"),
     ("cbf", "scientistcloud.readers.detectors.cbf"),
+    ("envi", "scientistcloud.readers.geo.envi"),
     ("numpy", "scientistcloud.readers.volumes.numpy"),
     ("npz", "scientistcloud.readers.volumes.npz"),
     ("raw", "scientistcloud.readers.volumes.raw"),
