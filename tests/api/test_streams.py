@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -249,3 +250,25 @@ def test_a_description_with_another_name_is_told(
     assert local.http.patch(url, json={"name": "Another name"}).is_success
     after = local.http.get(f"{url}/description", headers=tag)
     assert (after.status_code, after.json()["name"]) == (200, "Another name")
+
+
+def _answer_to(server: Server, head: bytes) -> bytes:
+    """All that comes back for bytes that are sent at once, whatever they are."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        line.sendall(head)
+        return b"".join(iter(lambda: line.recv(65536), b""))
+
+
+@pytest.mark.parametrize("length", [70_000, 1 << 20, 8 << 20])
+def test_a_line_that_is_too_long_is_answered(
+    local: Server, volume: tuple[str, NDArray[Any]], length: int
+) -> None:
+    asked = f"/mod_visus?action=rangequery&dataset={volume[0]}&block=".encode()
+    head = b"GET " + asked + b"1+" * (length // 2) + b" HTTP/1.1\r\nHost: localhost\r\n"
+    answer = _answer_to(local, head + b"Connection: close\r\n\r\n")
+    # 70 kB may come in one piece, and are refused when read.
+    assert answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 ")), answer[:100]
+
+
+def test_what_is_no_http_is_answered(local: Server) -> None:
+    assert _answer_to(local, b"\x16\x03\x01 hello\r\n\r\n").startswith(b"HTTP/1.1 400 ")

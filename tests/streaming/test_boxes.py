@@ -146,14 +146,30 @@ def test_boxes_that_reach_past_the_data_are_zero_there(tmp_path: Path, boxes: Bo
 
 
 def test_a_block_is_sent_as_it_lies_where_that_is_zlib(tmp_path: Path) -> None:
+    cache = BlockCache(1 << 20)
+    boxes = BoxReader(cache, 1, 1 << 20)
     source = _noise((1, 64, 64), "u2", 4)
     for codec in ("isal-1", "raw"):
         result = _publish(tmp_path / codec, {"a": source}, 2, codec=codec)
-        answer = answer_file(result, "visus/0/a/0000/0000/0000/0000.bin", immutable=True)
+        path = "visus/0/a/0000/0000/0000/0000.bin"
+        answer = answer_file(result, path, boxes, immutable=True)
+        assert answer_file(result, path, boxes, immutable=True).body == answer.body
         samples = np.frombuffer(zlib.decompress(answer.body), "<u2")
         assert samples.size == 1 << result.header.bits_per_block
         (payload,) = result.reader.stored.payloads(0, 0, [0])
         assert (answer.body == payload.data) is (codec == "isal-1")
+        assert cache.kept_bytes == (0 if codec == "isal-1" else 2 * samples.size)
+    boxes.close()
+
+
+def test_blocks_that_are_more_than_one_answer_holds_are_refused(tmp_path: Path) -> None:
+    result = _publish(tmp_path, {"a": _noise((1, 300, 300), "u2", 4)}, 2)
+    boxes = BoxReader(BlockCache(0), 1, 2 << result.header.bits_per_block)
+    query = {"action": "blockquery", "block": "0"}
+    assert answer_query(result, query, boxes).status == 200
+    with pytest.raises(BoxTooLarge):
+        answer_query(result, query | {"block": "0 1"}, boxes)
+    boxes.close()
 
 
 @pytest.mark.parametrize(

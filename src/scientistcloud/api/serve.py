@@ -7,6 +7,7 @@ import ipaddress
 import uvicorn
 
 from scientistcloud.api.app import create_app
+from scientistcloud.api.protocol import MOST_HEAD_BYTES, Protocol
 from scientistcloud.errors import BadSettings
 from scientistcloud.logs import set_up_logging
 from scientistcloud.settings import Settings
@@ -35,6 +36,8 @@ def serve(settings: Settings, host: str, port: int) -> int:
         access_log=settings.log_level == "debug",
         timeout_graceful_shutdown=_STOP_SECONDS,
         backlog=_BACKLOG,
+        http=Protocol,
+        h11_max_incomplete_event_size=MOST_HEAD_BYTES,
         server_header=False,
     )
     return 0

@@ -10,6 +10,7 @@ import re
 
 from scientistcloud.refusals import BadRequest, NotFound
 from scientistcloud.streaming.answer import Answer
+from scientistcloud.streaming.box_reader import BoxReader
 from scientistcloud.streaming.mod_visus import block_body, timestep_of
 from scientistcloud.streaming.results import Result
 
@@ -19,7 +20,7 @@ _BLOCK = re.compile(
 )
 
 
-def answer_file(result: Result, path: str, *, immutable: bool) -> Answer:
+def answer_file(result: Result, path: str, boxes: BoxReader, *, immutable: bool) -> Answer:
     """The header, or one block.
 
     Parameters
@@ -48,5 +49,5 @@ def answer_file(result: Result, path: str, *, immutable: bool) -> Answer:
         raise NotFound("There is no such field or timestep.") from None
     if number >= result.header.block_count:
         raise NotFound("There is no such block.")
-    body, _ = block_body(result, field, timestep, number)
+    body, _ = block_body(result, boxes, field, timestep, number)
     return Answer(body, immutable=immutable, etag=f"{result.generation}-{time}-{field}-{number:x}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scientistcloud.grid import Box, Shape, ceil_div
+from scientistcloud.idx.files.stored import Payload
 from scientistcloud.idx.geometry.bitmask import powers
 from scientistcloud.idx.geometry.query import Piece, Samples, find_pieces
 from scientistcloud.idx.reader import default_samples, scatter
@@ -106,6 +107,31 @@ class BoxReader:
             )
             out[target] = found
         return out
+
+    def samples(self, result: Result, field: int, timestep: int, payload: Payload) -> NDArray[Any]:
+        """The samples of a stored block, decoded or from the cache; read-only.
+
+        Raises
+        ------
+        CorruptSource, UnsupportedLayout
+        """
+        key = (*result.key, field, timestep, payload.number)
+        kept, awaited, own = self._cache.reserve([key])
+        if own:
+            return self._pool.submit(self._decode, result, field, timestep, payload, key).result()
+        found = kept[key] if kept else awaited[key].result()
+        return result.reader.decode_block(payload, field, timestep) if found is None else found
+
+    def _decode(
+        self, result: Result, field: int, timestep: int, payload: Payload, key: Hashable
+    ) -> NDArray[Any]:
+        try:
+            samples = result.reader.decode_block(payload, field, timestep)
+        except BaseException as error:
+            self._cache.give_up([key], error)
+            raise
+        self._cache.put(key, samples)
+        return samples
 
     def is_small(self, result: Result, field: int, shape: Shape) -> bool:
         """Whether one answer can hold a box of samples of this shape."""

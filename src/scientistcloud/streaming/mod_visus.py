@@ -140,11 +140,12 @@ def _headers(
 def _block_query(result: Result, query: Query, boxes: BoxReader) -> Answer:
     field, timestep = _field(result, query), _timestep(result, query)
     numbers = _block_numbers(result, query)
+    boxes.require_small(result, field, (len(numbers), 1 << result.header.bits_per_block))
     bodies: list[bytes] = []
     headers: dict[str, str] = {}
     several = len(numbers) > 1
     for place, number in enumerate(numbers):
-        body, compression = block_body(result, field, timestep, number)
+        body, compression = block_body(result, boxes, field, timestep, number)
         bodies.append(body)
         suffix = f"-{place}" if several else ""
         shape = result.reader.layout.level_of(number).nsamples
@@ -157,10 +158,13 @@ def _block_query(result: Result, query: Query, boxes: BoxReader) -> Answer:
     return Answer(b"".join(bodies), headers=headers)
 
 
-def block_body(result: Result, field: int, timestep: int, number: int) -> tuple[bytes, str]:
+def block_body(
+    result: Result, boxes: BoxReader, field: int, timestep: int, number: int
+) -> tuple[bytes, str]:
     """A block for a client, row-major, with the name of its compression.
 
-    As it lies on disk where that is a zlib stream already.
+    As it lies on disk where that is a zlib stream already; else made of its samples, which are
+    kept with those of boxes.
     """
     (payload,) = result.reader.stored.payloads(timestep, field, [number])
     if payload.data is None:
@@ -168,8 +172,7 @@ def block_body(result: Result, field: int, timestep: int, number: int) -> tuple[
         return _empty_block(result, field), ZLIB
     if _is_zip(payload):
         return payload.data, ZLIB
-    samples = result.reader.decode_block(payload, field, timestep)
-    return compress(raw_bytes(samples), ZLIB), ZLIB
+    return compress(raw_bytes(boxes.samples(result, field, timestep, payload)), ZLIB), ZLIB
 
 
 def _is_zip(payload: Payload) -> bool:

@@ -104,7 +104,7 @@ def _both(prefix: str) -> Callable[[Endpoint], Endpoint]:
 def arco(request: Request, uuid: str, path: str, granted: Viewed) -> Response:
     """Virtual ARCO: `visus.idx` and its blocks, whatever is stored; `<uuid>[~<generation>]`."""
     result, generation, path = _result(granted, uuid, path)
-    answer = answer_file(result, path, immutable=generation is not None)
+    answer = answer_file(result, path, granted.context.boxes, immutable=generation is not None)
     return respond(request, answer, public=_is_public(granted))
 
 
