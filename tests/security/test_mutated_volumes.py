@@ -22,6 +22,7 @@ from tests.readers.detectors import test_cbf, test_edf
 from tests.readers.dicom import test_dicom
 from tests.readers.fits import test_fits
 from tests.readers.geo import test_envi
+from tests.readers.microscopy import test_lif
 from tests.readers.volumes import (
     test_metaimage,
     test_mrc,
@@ -42,6 +43,7 @@ ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
     test_edf: ("i2", "frames", "uneven", "series", "adsc"),
     test_cbf: ("image", "small", "series"),
     test_envi: ("bsq", "bil", "fields bip", "one band"),
+    test_lif: ("stack", "rgb", "float"),
     test_fits: ("i2", "scaled", "fields", "rice", "rice float", "gzip"),
 }
 MOST_BYTES = 32 << 20

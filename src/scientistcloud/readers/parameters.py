@@ -24,6 +24,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "edf": ("arrangement",),
     "cbf": ("arrangement",),
     "envi": ("arrangement",),
+    "lif": ("arrangement", "image"),
     "numpy": ("axes",),
     "npz": ("arrangement", "arrays", "axes"),
     "raw": (

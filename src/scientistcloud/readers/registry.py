@@ -40,6 +40,7 @@ READERS: tuple[tuple[str, str], ...] = (
     ("edf", "scientistcloud.readers.detectors.edf"),
     ("cbf", "scientistcloud.readers.detectors.cbf"),
     ("envi", "scientistcloud.readers.geo.envi"),
+    ("lif", "scientistcloud.readers.microscopy.lif"),
     ("numpy", "scientistcloud.readers.volumes.numpy"),
     ("npz", "scientistcloud.readers.volumes.npz"),
     ("raw", "scientistcloud.readers.volumes.raw"),

@@ -34,9 +34,18 @@ Part = tuple[DatasetSpec, dict[str, BoxReader]]
 
 
 def open_volumes(
-    volumes: Sequence[Volume], format_name: str, parameters: Mapping[str, Any], pool: FilePool
+    volumes: Sequence[Volume],
+    format_name: str,
+    parameters: Mapping[str, Any],
+    pool: FilePool,
+    unless_told: tuple[str, str] | None = None,
 ) -> RawSource:
     """Arrange `volumes` by the rules above; the source closes `pool`.
+
+    Parameters
+    ----------
+    unless_told : (str, str), optional
+        The way, and the rule that it follows, of a format whose volumes do not go by their names.
 
     Raises
     ------
@@ -45,6 +54,8 @@ def open_volumes(
     """
     volumes = _renamed(volumes)
     way, rule = _choose(volumes, parameters.get(_PARAMETER))
+    if unless_told is not None and parameters.get(_PARAMETER) is None:
+        way, rule = unless_told
     if way == "datasets":
         parts = _datasets(volumes)
     elif way == "fields":
