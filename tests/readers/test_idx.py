@@ -89,7 +89,8 @@ def test_it_is_known_by_its_first_key() -> None:
     xml = b'<dataset url="x" typename="IdxDataset">\n\t<idxfile>\n'
     assert READER.match(Path("a.xml"), xml) is Match.CERTAIN
     assert READER.match(Path("a.xml"), b"<dataset><netcdf/>") is Match.NO
-    assert READER.match(Path("a.idx"), b"\0\0\x08\x03") is Match.POSSIBLE
+    assert READER.match(Path("a.idx"), b"ersion)\n6\n(box)\n") is Match.POSSIBLE
+    assert READER.match(Path("a.idx"), b"\0\0\x08\x03") is Match.NO
     assert READER.match(Path("a.txt"), b"version 6") is Match.NO
 
 

@@ -41,6 +41,10 @@ _CHUNK_BITS = 21
 below a fifth of the work."""
 
 _MAX_TIMES = 100_000
+_MARKS = (b"(version", b"(box)", b"(fields)", b"(bits)", b"(filename_template)", b"<dataset",
+          b"<idxfile")  # fmt: skip
+"""What a header that is damaged at its beginning still has."""
+
 _AXES = "zyx"
 
 
@@ -53,7 +57,10 @@ class IdxFormatReader:
     def match(self, path: Path, head: bytes) -> Match:
         if is_idx(head) or is_midx(head):
             return Match.CERTAIN
-        return Match.POSSIBLE if path.suffix.lower() in (".idx", ".midx") else Match.NO
+        if path.suffix.lower() not in (".idx", ".midx"):
+            return Match.NO
+        # Others call their indexes so, too (of GRIB tools, ADIOS2, MNIST).
+        return Match.POSSIBLE if not head or any(m in head for m in _MARKS) else Match.NO
 
     def open(self, files: Sequence[Path], selection: Selection) -> Source:
         headers, notes = _headers(files, selection)

@@ -22,6 +22,7 @@ from scientistcloud.errors import (
     UnrecognizedFormat,
 )
 from scientistcloud.readers.base import Match, Reader, Sensor
+from scientistcloud.readers.files.foreign_formats import ForeignFormat, foreign_format
 from scientistcloud.readers.files.listing import FileEntry, Listing
 
 READERS: tuple[tuple[str, str], ...] = (
@@ -138,11 +139,11 @@ def detect(listing: Listing, sensor: Sensor = Sensor.OTHER, wanted: object = Non
     if wanted is not None and (not isinstance(wanted, str) or wanted not in dict(READERS)):
         names = ", ".join(name for name, _ in READERS)
         raise InvalidOptions(f"The parameter format={wanted!r} is none of: {names}.")
-    matches, unmatched = _match_all(listing)
+    matches, unmatched = _match_all(listing, wanted)
     certain = {n: m for n, m in matches.items() if any(g is Match.CERTAIN for _, g in m)}
     candidates = certain or matches
     if not candidates:
-        raise UnrecognizedFormat(_unrecognized_message(listing, unmatched))
+        raise _unrecognized(listing, unmatched)
     name = _choose(candidates, sensor, wanted)
     if sensor in (Sensor.RGB, Sensor.MAPIR) and name in MEANT[sensor]:
         raise DronePhotos(
@@ -163,8 +164,11 @@ def detect(listing: Listing, sensor: Sensor = Sensor.OTHER, wanted: object = Non
 Matches = dict[str, list[tuple[FileEntry, Match]]]
 
 
-def _match_all(listing: Listing) -> tuple[Matches, list[FileEntry]]:
-    """Give each file to the reader that is surest of it."""
+def _match_all(listing: Listing, wanted: str | None) -> tuple[Matches, list[FileEntry]]:
+    """Give each file to the reader that is surest of it.
+
+    What is of a format that is known and not read is nobody's, unless its reader is `wanted`.
+    """
     matches: Matches = {}
     unmatched: list[FileEntry] = []
     owned = owned_folders(listing)
@@ -172,7 +176,10 @@ def _match_all(listing: Listing) -> tuple[Matches, list[FileEntry]]:
         name, grade = _match_owned(listing, entry) if owned(entry) else best_match(listing, entry)
         if grade is Match.NO and owned(entry):
             continue
-        if grade is Match.NO or (grade is Match.POSSIBLE and _is_sidecar(entry)):
+        is_weak = grade is Match.POSSIBLE and (
+            _is_sidecar(entry) or (name != wanted and _foreign(listing, entry) is not None)
+        )
+        if grade is Match.NO or is_weak:
             unmatched.append(entry)
         else:
             matches.setdefault(name, []).append((entry, grade))
@@ -275,9 +282,22 @@ def _notes(
     return tuple(notes)
 
 
-def _unrecognized_message(listing: Listing, unmatched: Sequence[FileEntry]) -> str:
+def _foreign(listing: Listing, entry: FileEntry) -> ForeignFormat | None:
+    return foreign_format(entry.name, listing.head(entry))
+
+
+def _unrecognized(listing: Listing, unmatched: Sequence[FileEntry]) -> UnrecognizedFormat:
+    """The refusal, with the names of the formats where these are known."""
+    known = {e.name: f for e in unmatched if (f := _foreign(listing, e)) is not None}
+    if known:
+        told = ", ".join(f"{name} ({found.name})" for name, found in list(known.items())[:5])
+        return UnrecognizedFormat(
+            f"These files are of formats that are not read: {told}"
+            f"{' and others' if len(known) > 5 else ''}.",
+            remedy=next(iter(known.values())).remedy,
+        )
     names = [entry.name for entry in unmatched][:5]
-    return (
+    return UnrecognizedFormat(
         "None of the uploaded files is in a format that can be converted: "
         f"{', '.join(names)}{' and others' if len(unmatched) > 5 else ''}."
     )

@@ -49,6 +49,15 @@ def _png_palette(folder: Path) -> Case:
     return Case(folder / "p.png", {"data": np.asarray(image.convert("RGB"))})
 
 
+def _png_gray_palette(folder: Path) -> Case:
+    """A palette of nothing but grays is brightness."""
+    values = noise((20, 30), "u1")
+    image = Image.fromarray(values, "P")
+    image.putpalette([255 - i // 3 for i in range(768)])
+    image.save(folder / "p.png")
+    return Case(folder / "p.png", {"data": 255 - values})
+
+
 def _png_alpha(folder: Path) -> Case:
     values = noise((20, 30, 4), "u1")
     Image.fromarray(values).save(folder / "a.png")
@@ -114,6 +123,7 @@ def _mosaic(folder: Path) -> Case:
 MADE = {
     "png16": _png16,
     "palette": _png_palette,
+    "gray_palette": _png_gray_palette,
     "alpha": _png_alpha,
     "gray alpha": _png_gray_alpha,
     "stack": _png_stack,

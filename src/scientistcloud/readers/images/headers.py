@@ -17,6 +17,7 @@ _EOI = 0xD9
 _MOST_JUNK_BYTES = 65536
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
+_INDEXED = 3
 _ANIMATION_FLAG, _ALPHA_FLAG = 0x02, 0x10
 
 
@@ -40,6 +41,8 @@ class ImageHeader:
         The EXIF block (TIFF structure), or nothing.
     is_inverted : bool
         CMYK as Adobe writes it: 0 is full ink.
+    is_gray_palette : bool
+        All colours of the palette are grays: the decoder gives them three times.
     """
 
     format: str
@@ -50,6 +53,7 @@ class ImageHeader:
     frames: int = 1
     exif: bytes = b""
     is_inverted: bool = False
+    is_gray_palette: bool = False
 
 
 def image_format(head: bytes) -> str:
@@ -106,7 +110,7 @@ def _png(read: ReadAt) -> ImageHeader:
         raise ValueError("its header is damaged")
     width, height, bits, color = struct.unpack(">IIBB", start[8:18])
     samples = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(color, 0)
-    frames, exif, transparent, position = 1, b"", False, 8
+    frames, exif, transparent, is_gray, position = 1, b"", False, False, 8
     while len(chunk := read(position, 8)) == 8:
         size, kind = struct.unpack(">I4s", chunk)
         if kind == b"IDAT":
@@ -115,15 +119,21 @@ def _png(read: ReadAt) -> ImageHeader:
             (frames,) = struct.unpack(">I", read(position + 8, 4))
         elif kind == b"tRNS":
             transparent = True
+        elif kind == b"PLTE" and color == _INDEXED:
+            grays = np.frombuffer(read(position + 8, size), "u1")[: size - size % 3].reshape(-1, 3)
+            is_gray = bool(grays.size) and bool((grays == grays[:, :1]).all())
         elif kind == b"eXIf":
             exif = read(position + 8, size)
         position += size + 12
     else:
         raise ValueError("it ends before its picture")
+    is_gray = is_gray and not transparent
+    if is_gray:
+        samples = 1
     if transparent:
         samples = {1: 2, 3: 4}.get(samples, samples)
     dtype = np.dtype("u2" if bits == 16 else "u1")
-    return ImageHeader("PNG", height, width, samples, dtype, frames, exif)
+    return ImageHeader("PNG", height, width, samples, dtype, frames, exif, is_gray_palette=is_gray)
 
 
 def _jpeg(read: ReadAt) -> ImageHeader:

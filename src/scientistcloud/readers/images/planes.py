@@ -63,7 +63,8 @@ class Sheet:
     def working_bytes(self) -> int:
         """What decoding it holds, the picture included."""
         header = self.header
-        picture = header.height * header.width * header.samples * header.dtype.itemsize
+        samples = 3 if header.is_gray_palette else header.samples
+        picture = header.height * header.width * samples * header.dtype.itemsize
         band = header.width * _CMYK_BAND_ROWS * 64 if self.is_cmyk else 0
         return int(picture * (1 + _DECODER_FACTOR[header.format])) + self.size_bytes + band
 
@@ -117,6 +118,8 @@ def decode(pool: FilePool, sheet: Sheet) -> NDArray[Any]:
         raise CorruptSource(f"{name} cannot be decoded: {first_line(error)}.") from error
     if picture.ndim == 2:
         picture = picture[..., np.newaxis]
+    if header.is_gray_palette:
+        picture = picture[..., :1]
     expected = (header.height, header.width, header.samples)
     if picture.shape != expected or picture.dtype != header.dtype:
         raise CorruptSource(

@@ -50,6 +50,8 @@ class PlaneField:
     working_bytes: int
     plane: Callable[[int, int], Plane]
     fill_value: float | int | None = None
+    units: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ class PlaneDataset:
             chunks=(1, *planes.chunk) if self.depth > 1 else planes.chunk,
             components=planes.components,
             working_bytes=planes.working_bytes,
+            units=planes.units,
             fill_value=planes.fill_value,
+            attributes=planes.attributes,
         )
 
 

@@ -51,6 +51,10 @@ class Color:
         Bytes that `convert` holds for each byte of its input.
     note : str
         What was done, for the record.
+    is_palette : bool
+        Whether the samples are colours of a palette.
+    index_rule : str
+        Why the numbers of a palette are the samples; empty where they are not.
     """
 
     components: int
@@ -58,6 +62,8 @@ class Color:
     convert: Convert | None = None
     working_factor: int = 0
     note: str = ""
+    index_rule: str = ""
+    is_palette: bool = False
 
 
 def palette_color(colormap: NDArray[np.uint16]) -> Color:
@@ -75,7 +81,8 @@ def palette_color(colormap: NDArray[np.uint16]) -> Color:
             indices = indices.view("u1")
         np.take(lut, indices, axis=0, out=out, mode="clip")
 
-    return Color(3, np.dtype("u1"), convert, 4, "Palette indices were replaced by their RGB.")
+    note = "Palette indices were replaced by their RGB."
+    return Color(3, np.dtype("u1"), convert, 4, note, is_palette=True)
 
 
 def cmyk_color(dtype: np.dtype[Any], samples: int) -> Color:

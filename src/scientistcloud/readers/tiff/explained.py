@@ -28,7 +28,7 @@ _SLIDES = frozenset({"svs", "scn", "qpi", "ndpi", "bif", "avs", "philips", "sis"
 
 
 def explained_series(
-    pool: FilePool, path: Path, *, as_components: bool = False, wanted: object = None
+    pool: FilePool, path: Path, *, samples: str = "", wanted: object = None
 ) -> list[Series]:
     """The series of the file that tifffile finds, the main one first.
 
@@ -59,7 +59,7 @@ def explained_series(
             others = ", ".join(s.name or f"series {s._index}" for s in found[1:])
             notes = (f"Not read: {others} of the slide.",)
             found = found[:1]
-        return _stacked([_from_tifffile(pool, path, s, notes, as_components) for s in found])
+        return _stacked([_from_tifffile(pool, path, s, notes, samples) for s in found])
 
 
 def _stacked(series: list[Series]) -> list[Series]:
@@ -92,10 +92,10 @@ def _stacked(series: list[Series]) -> list[Series]:
 
 
 def _from_tifffile(
-    pool: FilePool, path: Path, series: Any, notes: tuple[str, ...], as_components: bool
+    pool: FilePool, path: Path, series: Any, notes: tuple[str, ...], samples: str
 ) -> Series:
     page = series.keyframe
-    keyframe = read_keyframe(pool, path, page, as_components=as_components)
+    keyframe = read_keyframe(pool, path, page, samples=samples)
     layout = keyframe.format
     axes, shape = _plane_axes(series, page)
     count = math.prod(shape) // layout.shape[1]

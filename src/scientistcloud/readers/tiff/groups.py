@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from scientistcloud.readers.files.sequence import Arrangement
 from scientistcloud.readers.planes.mosaic import Mosaic, MosaicPlane
 from scientistcloud.readers.planes.source import Plane, PlaneDataset, PlaneField
 from scientistcloud.readers.tiff.axes import PlaneGrid
+from scientistcloud.readers.tiff.gdal import Band
 from scientistcloud.readers.tiff.keyframe import Keyframe
 from scientistcloud.readers.tiff.meta import Description
 from scientistcloud.readers.tiff.pages import PageReader
@@ -68,9 +69,11 @@ def group_dataset(group: Group, reader: PageReader, *, is_main: bool) -> PlaneDa
         members = np.unique(group.grid.planes[f] // group.series[0].planes)
         keyframes = [group.series[i].keyframe for i in members]
         for band in range(keyframes[0].bands):
-            name = _name(label, keyframes[0], band)
-            lookup = _lookup(group, reader, f, band)
-            fields.append(_field(name, keyframes, lookup, group.description.fill_value))
+            told = _told(group, band)
+            name = _name(label, keyframes[0], band, told.name)
+            made = _field(name, keyframes, _lookup(group, reader, f, band),
+                          group.description.fill_value)  # fmt: skip
+            fields.append(replace(made, units=told.units or None, attributes=told.attributes))
     return PlaneDataset(
         group.name,
         depth,
@@ -84,6 +87,13 @@ def group_dataset(group: Group, reader: PageReader, *, is_main: bool) -> PlaneDa
         group.description.matrix,
         {} if is_main else group.description.metadata,
     )
+
+
+def _told(group: Group, band: int) -> Band:
+    """What GDAL says of a band: of the first file, so where others are fields, of none."""
+    bands = group.description.bands
+    is_one = len(bands) == group.series[0].keyframe.bands and len(group.grid.labels) == 1
+    return bands[band] if is_one else Band()
 
 
 def _times(interval_seconds: float | None, timesteps: int) -> tuple[float, ...]:
@@ -136,8 +146,8 @@ def _constant(plane: Plane) -> Callable[[int, int], Plane]:
     return lambda timestep, z: plane
 
 
-def _name(label: str, keyframe: Keyframe, band: int) -> str:
-    words = [label, keyframe.band_name(band)]
+def _name(label: str, keyframe: Keyframe, band: int, told: str = "") -> str:
+    words = [label, told or keyframe.band_name(band)]
     return " ".join(word for word in words if word) or FIELD_NAME
 
 

@@ -26,6 +26,7 @@ from scientistcloud.readers.planes.likeness import ImageKind
 from scientistcloud.readers.tiff import color
 from scientistcloud.readers.tiff.color import subsampled_decoder
 from scientistcloud.readers.tiff.pages import PageFormat
+from scientistcloud.readers.tiff.palette import indexed_color
 
 _JPEG_LIKE = frozenset({6, 7, 34892, 33007})
 _ALPHA = (1, 2)
@@ -114,14 +115,15 @@ def translated(pool: FilePool, path: Path) -> Iterator[None]:
 
 
 def read_keyframe(
-    pool: FilePool, path: Path, page: tifffile.TiffPage, *, as_components: bool = False
+    pool: FilePool, path: Path, page: tifffile.TiffPage, *, samples: str = ""
 ) -> Keyframe:
     """Understand one page.
 
     Parameters
     ----------
-    as_components : bool
-        Whether samples that are no colour are to be the components of one field all the same.
+    samples : str
+        The parameter of that name: ``components`` for samples that are no colour, as those of one
+        field all the same; ``indices`` or ``colours`` for palettes.
 
     Raises
     ------
@@ -131,7 +133,7 @@ def read_keyframe(
     with translated(pool, path):
         _check_page(name, page)
         layout = _page_format(page)
-        shown, bands, notes = _page_color(page, layout.dtype, as_components)
+        shown, bands, notes = _page_color(page, layout.dtype, samples)
         has_alpha = any(int(sample) in _ALPHA for sample in page.extrasamples)
     return Keyframe(layout, shown, bands, int(page.photometric), notes, has_alpha)
 
@@ -198,13 +200,13 @@ def _page_format(page: tifffile.TiffPage) -> PageFormat:
 
 
 def _page_color(
-    page: tifffile.TiffPage, dtype: np.dtype[Any], as_components: bool
+    page: tifffile.TiffPage, dtype: np.dtype[Any], wanted: str
 ) -> tuple[color.Color, int, tuple[str, ...]]:
     photometric, samples = int(page.photometric), int(page.shaped[0] * page.shaped[4])
     is_jpeg = int(page.compression) in _JPEG_LIKE
     shown: color.Color | None = None
     if photometric == color.PALETTE and samples == 1 and page.colormap is not None:
-        shown = color.palette_color(np.asarray(page.colormap))
+        shown = indexed_color(page, dtype, wanted)
     elif photometric == color.SEPARATED and _is_cmyk(page, samples, dtype):
         shown = color.cmyk_color(dtype, samples)
     elif photometric == color.YCBCR and samples == 3 and not is_jpeg and dtype.kind == "u":
@@ -216,7 +218,7 @@ def _page_color(
         return shown, 1, (shown.note,)
     is_color = photometric in (color.RGB, color.YCBCR) and samples in (3, 4)
     notes = _gray_notes(photometric)
-    if samples == 1 or is_color or as_components:
+    if samples == 1 or is_color or wanted == "components":
         return color.plain_color(dtype, samples), 1, notes
     return color.plain_color(dtype, 1), samples, notes
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ import numpy as np
 
 from scientistcloud.readers.base import Axis, Matrix
 from scientistcloud.readers.files.open_files import FilePool
+from scientistcloud.readers.tiff.gdal import Band, bands_of, scaling_note
 from scientistcloud.readers.tiff.geo import GeoReference, read_georeference
 from scientistcloud.readers.tiff.keyframe import tifffile_open, translated
+from scientistcloud.readers.tiff.palette import colour_list
 from scientistcloud.readers.tiff.series import Series
 
 _MAX_TEXT = 1_000_000
@@ -47,6 +49,8 @@ class Description:
         Names of channels, where the file has them.
     interval_seconds : float or None
         Between timesteps.
+    bands : tuple of Band
+        What GDAL says of the samples of a pixel; empty where it says nothing.
     """
 
     axes: tuple[Axis, Axis, Axis] = (Axis("z"), Axis("y"), Axis("x"))
@@ -56,6 +60,7 @@ class Description:
     notes: tuple[str, ...] = ()
     interval_seconds: float | None = None
     matrix: Matrix = ()
+    bands: tuple[Band, ...] = ()
 
 
 def describe_tiff(pool: FilePool, series: Series) -> Description:
@@ -68,17 +73,22 @@ def describe_tiff(pool: FilePool, series: Series) -> Description:
         metadata: dict[str, Any] = {"tiff": tags}
         if imagej:
             metadata["imagej"] = jsonable({k: v for k, v in imagej.items() if k != "LUTs"})
+        colours = colour_list(page)
+        if colours is not None:
+            metadata["palette"] = colours
         if geo.metadata:
             metadata["geo"] = jsonable(geo.metadata)
+        bands = bands_of(page, series.keyframe.bands)
         orientation = page.tags.valueof(274, 1)
         return Description(
             _axes(series, page, imagej, geo),
             metadata,
             _fill_value(page),
             _channels(imagej),
-            _notes(orientation, geo),
+            _notes(orientation, geo, bands),
             _interval(series, imagej),
             geo.matrix,
+            bands,
         )
 
 
@@ -198,8 +208,10 @@ def _channels(imagej: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(str(label).strip() for label in labels)
 
 
-def _notes(orientation: Any, geo: GeoReference) -> tuple[str, ...]:
+def _notes(orientation: Any, geo: GeoReference, bands: Sequence[Band]) -> tuple[str, ...]:
     notes = list(geo.notes)
+    if scaling_note(bands):
+        notes.append(scaling_note(bands))
     if orientation not in (1, None):
         notes.append(
             f"The TIFF says that its first row and column lie elsewhere (Orientation "

@@ -36,6 +36,7 @@ from scientistcloud.readers.tiff.keyframe import Keyframe
 from scientistcloud.readers.tiff.meta import describe_tiff
 from scientistcloud.readers.tiff.ome import find_ome_sets, is_companion
 from scientistcloud.readers.tiff.pages import PageReader
+from scientistcloud.readers.tiff.palette import COLOURS, INDICES
 from scientistcloud.readers.tiff.scan import TiffScanner
 from scientistcloud.readers.tiff.series import Series
 
@@ -61,7 +62,7 @@ class _Opening:
         self._parameters = selection.parameters
         self._scanner = TiffScanner(
             pool,
-            as_components=self._parameters.get("samples") == "components",
+            samples=str(self._parameters.get("samples", "")),
             wanted=self._parameters.get("series"),
         )
         self._reader = PageReader(pool)
@@ -180,10 +181,17 @@ class _Opening:
 
     def _choose_samples(self, keyframe: Keyframe) -> None:
         """Say what became of samples that are no colour."""
-        if keyframe.bands > 1:
+        wanted = self._parameters.get("samples")
+        if keyframe.color.index_rule:
+            rule = f"a palette whose numbers are the data: {keyframe.color.index_rule}"
+            self._choices.append(Choice("samples", INDICES, rule, (COLOURS,)))
+        elif keyframe.color.is_palette:
+            rule = "as the parameter says" if wanted == COLOURS else "the palette of a picture"
+            self._choices.append(Choice("samples", COLOURS, rule, (INDICES,)))
+        elif keyframe.bands > 1:
             rule = "the samples of a pixel are no colour, so each is a field"
             self._choices.append(Choice("samples", "fields", rule, ("components",)))
-        elif self._parameters.get("samples") == "components":
+        elif wanted == "components":
             self._choices.append(Choice("samples", "components", "as the parameter says"))
 
     def _grouped(self, title: str, groups: Sequence[Group]) -> Source:

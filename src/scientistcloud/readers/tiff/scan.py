@@ -40,17 +40,15 @@ class TiffScanner:
 
     Parameters
     ----------
-    as_components : bool
+    samples : str
         See `read_keyframe`.
     wanted : object
         See `explained_series`.
     """
 
-    def __init__(
-        self, pool: FilePool, *, as_components: bool = False, wanted: object = None
-    ) -> None:
+    def __init__(self, pool: FilePool, *, samples: str = "", wanted: object = None) -> None:
         self._pool = pool
-        self._as_components = as_components
+        self._samples = samples
         self._wanted = wanted
         self._keyframes: dict[tuple[Any, ...], Keyframe] = {}
         self._instruments: dict[tuple[Any, ...], bool] = {}
@@ -69,9 +67,7 @@ class TiffScanner:
         plain = self._plain_series(data) if self._is_plain(data, first) else None
         if plain is not None:
             return [plain]
-        return explained_series(
-            self._pool, path, as_components=self._as_components, wanted=self._wanted
-        )
+        return explained_series(self._pool, path, samples=self._samples, wanted=self._wanted)
 
     def page_of(self, data: TiffBytes, directory: Directory) -> tuple[Keyframe, Page]:
         """One page of an open file, and how it is stored."""
@@ -125,7 +121,7 @@ class TiffScanner:
                 tif.filehandle.seek(directory.offset)
                 page = tifffile.TiffPage(tif, 0)
                 self._keyframes[layout] = read_keyframe(
-                    self._pool, data.path, page, as_components=self._as_components
+                    self._pool, data.path, page, samples=self._samples
                 )
         return self._keyframes[layout]
 
