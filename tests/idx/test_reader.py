@@ -324,3 +324,25 @@ def test_names_of_files_recycle_a_narrow_template(tmp_path: Path) -> None:
     reader = IdxReader(path)
     assert reader.header.block_count == 256
     assert (reader.read("f0", 0, reader.header.box) == samples_).all()
+
+
+@pytest.mark.parametrize("arco", [False, True])
+def test_several_threads_read_what_one_does(tmp_path: Path, arco: bool) -> None:
+    rng = np.random.default_rng(5)
+    source = rng.integers(0, 60_000, (1, 50, 150, 250), np.uint16)
+    path = write_idx(tmp_path, {"data": source}, 3, arco=arco)
+    one, several = IdxReader(path), IdxReader(path, threads=3)
+    for resolution in (one.max_resolution, one.max_resolution - 2, 17):
+        expected = one.read("data", 0, one.header.box, resolution)
+        assert np.array_equal(several.read("data", 0, one.header.box, resolution), expected)
+    assert np.array_equal(several.read("data", 0, one.header.box), source[0])
+
+
+def test_what_one_of_several_threads_finds_damaged_is_told(tmp_path: Path) -> None:
+    source = np.random.default_rng(5).integers(0, 60_000, (1, 50, 150, 250), np.uint16)
+    path = write_idx(tmp_path, {"data": source}, 3, arco=True)
+    victim = sorted((tmp_path / "visus").rglob("*.bin"))[-1]
+    victim.write_bytes(victim.read_bytes()[:-20])
+    reader = IdxReader(path, threads=2)
+    with pytest.raises(CorruptSource):
+        reader.read("data", 0, reader.header.box)

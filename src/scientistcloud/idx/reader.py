@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +28,7 @@ from scientistcloud.idx.headers.xml_text import is_xml
 __all__ = ["IdxReader", "Midx", "is_idx", "is_midx", "load_midx"]
 
 _FEW_COMPONENTS = 4
+_PIECES_A_TASK = 8
 
 
 class IdxReader:
@@ -40,6 +43,8 @@ class IdxReader:
     name : str, optional
         The header's file name without ``.idx`` (it names the folder of ARCO blocks); "visus"
         where the header is given as a value.
+    threads : int
+        So many blocks are decoded at once; as many are held besides the box.
 
     Raises
     ------
@@ -48,7 +53,12 @@ class IdxReader:
     """
 
     def __init__(
-        self, header: Path | IdxHeader, base: Path | None = None, *, name: str | None = None
+        self,
+        header: Path | IdxHeader,
+        base: Path | None = None,
+        *,
+        name: str | None = None,
+        threads: int = 1,
     ) -> None:
         if isinstance(header, IdxHeader):
             if base is None:
@@ -60,6 +70,7 @@ class IdxReader:
             self.header = load_header(header)
         self.layout = BlockLayout(Bitmask(self.header.bits), self.header.bits_per_block)
         self.stored = StoredBlocks(self.header, base, name or "visus")
+        self._threads = threads
 
     def __enter__(self) -> Self:
         return self
@@ -128,9 +139,20 @@ class IdxReader:
         if out.shape != samples.shape + components or out.dtype != item.dtype:
             raise ValueError(f"an array of {samples.shape + components} {item.dtype} is needed")
         wanted = self.max_resolution if resolution is None else resolution
-        pieces = {p.number: p for p in find_pieces(self.layout, samples, wanted)}
-        for payload in self.stored.payloads(timestep, index, pieces):
-            self._place(payload, pieces[payload.number], index, timestep, out)
+        pieces = list(find_pieces(self.layout, samples, wanted))
+
+        def fill(part: Sequence[Piece]) -> None:
+            by_number = {piece.number: piece for piece in part}
+            for payload in self.stored.payloads(timestep, index, by_number):
+                self._place(payload, by_number[payload.number], index, timestep, out)
+
+        if self._threads == 1 or len(pieces) <= _PIECES_A_TASK:
+            fill(pieces)
+            return
+        parts = [pieces[i : i + _PIECES_A_TASK] for i in range(0, len(pieces), _PIECES_A_TASK)]
+        with ThreadPoolExecutor(min(self._threads, len(parts))) as pool:
+            for task in [pool.submit(fill, part) for part in parts]:
+                task.result()
 
     def shape_of(self, box: Box, resolution: int | None = None) -> Shape:
         """How many samples `read` gives along each axis."""

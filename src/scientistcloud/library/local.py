@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from scientistcloud import host
 from scientistcloud.errors import SourceNotFound
 from scientistcloud.grid import Box, Shape
 from scientistcloud.idx.reader import IdxReader
@@ -19,7 +20,7 @@ class LocalSamples:
     """Boxes read from block files."""
 
     def __init__(self, header: Path) -> None:
-        self._reader = IdxReader(header)
+        self._reader = IdxReader(header, threads=host.cores())
         self.header = self._reader.header
 
     def read(self, field: int, timestep: int, box: Box, resolution: int) -> NDArray[Any]:

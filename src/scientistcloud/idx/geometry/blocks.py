@@ -93,11 +93,11 @@ class Level:
 
     def number(self, tile: Shape) -> int:
         """The number of the block at `tile`."""
-        j = 0
-        for coordinate, bits in zip(tile, self._bits, strict=True):
-            for i, bit in enumerate(bits):
-                j |= ((coordinate >> i) & 1) << bit
-        return self.first + j
+        return self.first + sum(self.spread(axis, c) for axis, c in enumerate(tile))
+
+    def spread(self, axis: int, coordinate: int) -> int:
+        """What a tile's coordinate along one axis adds to the number of its block."""
+        return sum(((coordinate >> i) & 1) << bit for i, bit in enumerate(self._bits[axis]))
 
     def tile(self, number: int) -> Shape:
         """The coordinates of block `number`."""

@@ -63,10 +63,16 @@ def find_pieces(layout: BlockLayout, samples: Samples, resolution: int) -> Itera
 
 
 def _level_pieces(level: Level, samples: Samples) -> Iterator[Piece]:
-    axes = [_axis_pieces(level, samples, axis) for axis in range(len(samples.shape))]
+    axes = [
+        [
+            (level.spread(axis, tile), *slices)
+            for tile, *slices in _axis_pieces(level, samples, axis)
+        ]
+        for axis in range(len(samples.shape))
+    ]
     for parts in itertools.product(*axes):
-        tiles, source, target = zip(*parts, strict=True)
-        yield Piece(level.number(tiles), source, target)
+        numbers, source, target = zip(*parts, strict=True)
+        yield Piece(level.first + sum(numbers), source, target)
 
 
 def _axis_pieces(level: Level, samples: Samples, axis: int) -> list[tuple[int, slice, slice]]:
