@@ -31,6 +31,7 @@ from tests.readers.volumes import (
     test_nrrd,
     test_raw,
 )
+from tests.readers.weather import test_grib
 
 ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
     test_nifti: ("i2", "nifti2", "pair", "analyze", "gz", "scaled", "rgb", "vectors"),
@@ -44,6 +45,7 @@ ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
     test_cbf: ("image", "small", "series"),
     test_envi: ("bsq", "bil", "fields bip", "one band"),
     test_lif: ("stack", "rgb", "float"),
+    test_grib: ("edition 1", "edition 2", "levels", "missing"),
     test_fits: ("i2", "scaled", "fields", "rice", "rice float", "gzip"),
 }
 MOST_BYTES = 32 << 20

@@ -42,6 +42,7 @@ READERS: tuple[tuple[str, str], ...] = (
     ("cbf", "scientistcloud.readers.detectors.cbf"),
     ("envi", "scientistcloud.readers.geo.envi"),
     ("lif", "scientistcloud.readers.microscopy.lif"),
+    ("grib", "scientistcloud.readers.weather.grib"),
     ("numpy", "scientistcloud.readers.volumes.numpy"),
     ("npz", "scientistcloud.readers.volumes.npz"),
     ("raw", "scientistcloud.readers.volumes.raw"),
