@@ -22,6 +22,7 @@ from scientistcloud.errors import (
 )
 from scientistcloud.readers.base import Source
 from tests.readers.contract import Case, SourceContract
+from tests.readers.opening import assert_choices_round_trip, error_of, opened, whole
 
 RNG = np.random.default_rng(17)
 DTYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
@@ -219,3 +220,13 @@ def test_password(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(data)
     with pytest.raises(UnsafeArchive, match="password"):
         open_at(tmp_path, tmp_path)
+
+
+def test_axes_of_each_rank_can_be_named(tmp_path: Path) -> None:
+    volume = np.arange(6 * 8 * 9, dtype="u2").reshape(6, 8, 9)
+    np.savez(tmp_path / "a.npz", volume=volume)
+    with opened(tmp_path, {"axes": "xy,tyx"}) as source:
+        assert source.spec.datasets[0].timesteps == 6
+        assert (whole(source, timestep=4) == volume[4]).all()
+    assert error_of(tmp_path, {"axes": "tzyx"}).code == "InvalidOptions"
+    assert_choices_round_trip(tmp_path, {}, None)

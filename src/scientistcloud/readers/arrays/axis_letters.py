@@ -58,8 +58,7 @@ def plan_of(letters: str, names: Sequence[str], stored: Sequence[int]) -> AxisPl
     InvalidOptions
         ``-`` stands for an axis longer than 1, or there would be too many timesteps or fields.
     """
-    grid = sorted((i for i, a in enumerate(letters) if a in "xyz"), key=lambda i: -ord(letters[i]))
-    space = [i for i in grid if stored[i] > 1] or grid[-1:]
+    space = sorted((i for i, a in enumerate(letters) if a in "xyz"), key=lambda i: -ord(letters[i]))
     times = tuple(i for i, a in enumerate(letters) if a == "t" and stored[i] > 1)
     fields = [i for i, a in enumerate(letters) if a == "f" and stored[i] > 1]
     component = None

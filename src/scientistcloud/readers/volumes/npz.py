@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,7 +23,11 @@ from scientistcloud.errors import (
     StorageUnavailable,
     UnsupportedDtype,
 )
-from scientistcloud.readers.arrays.raw_array import BoxReader
+from scientistcloud.grid import Shape
+from scientistcloud.readers.arrays.axis_letters import PARAMETER as AXES
+from scientistcloud.readers.arrays.axis_letters import axes_choice, told_letters
+from scientistcloud.readers.arrays.axis_rules import AxisPlan
+from scientistcloud.readers.arrays.raw_array import BoxReader, RawArray
 from scientistcloud.readers.arrays.raw_grid import Volume
 from scientistcloud.readers.arrays.volume_set import open_volumes
 from scientistcloud.readers.base import Axis, Choice, FieldSpec, Match, Selection, Source
@@ -39,8 +43,8 @@ from scientistcloud.readers.files.zip_members import (
 from scientistcloud.readers.volumes.numpy import (
     HEADER_ERRORS,
     Header,
-    guess_axes,
     parse_npy_header,
+    plan_axes,
     raw_array,
     record_members,
 )
@@ -62,14 +66,15 @@ class NpzReader:
     def open(self, files: Sequence[Path], selection: Selection) -> Source:
         with handed_over(ScratchPool(selection)) as pool:
             wanted = selection.parameters.get("arrays")
-            volumes = [v for path in files for v in _volumes(path, pool, wanted)]
+            axes = selection.parameters.get(AXES)
+            volumes = [v for path in files for v in _volumes(path, pool, wanted, axes)]
             return open_volumes(volumes, "NumPy archive", selection.parameters, pool)
 
 
 READER = NpzReader()
 
 
-def _volumes(path: Path, pool: ScratchPool, wanted: object) -> list[Volume]:
+def _volumes(path: Path, pool: ScratchPool, wanted: object, axes: object) -> list[Volume]:
     """The volumes of one archive: one for each shape of its arrays."""
     name = pool.name(path)
     try:
@@ -92,7 +97,8 @@ def _volumes(path: Path, pool: ScratchPool, wanted: object) -> list[Volume]:
         # zipfile raises nearly anything on damaged archives.
         reason = shown(str(error), 200)
         raise CorruptSource(f"{name} is damaged or incomplete ({reason}).") from error
-    volumes = _group(path, name, placed)
+    volumes = _group(path, name, placed, axes)
+    choices += volumes[0].choices
     return [replace(volumes[0], notes=notes, choices=choices), *volumes[1:]]
 
 
@@ -180,24 +186,20 @@ def _place(
     return path, replace(header, offset=data_offset(file, entry) + header.offset)
 
 
-def _group(path: Path, name: str, placed: dict[str, tuple[Path, Header]]) -> list[Volume]:
-    groups: dict[tuple[Any, ...], list[tuple[FieldSpec, BoxReader, Header]]] = {}
+def _group(
+    path: Path, name: str, placed: dict[str, tuple[Path, Header]], wanted: object
+) -> list[Volume]:
+    groups: dict[tuple[Any, ...], list[tuple[FieldSpec, BoxReader, AxisPlan]]] = {}
+    letters = _letters({header.shape for _, header in placed.values()}, wanted)
     for array, (place, header) in placed.items():
-        shape = header.shape or (1,)
-        header = replace(header, shape=shape)
-        axes = guess_axes(shape)
+        header = replace(header, shape=header.shape or (1,))
+        plan = plan_axes(header.shape, letters.get(len(header.shape)))
         for member, dtype, position in record_members(header.dtype):
-            raw = raw_array(place, header, axes, dtype, position)
             title = array if header.dtype.names is None else f"{array}_{member}"
-            spec = FieldSpec(
-                title,
-                title,
-                raw.dtype.newbyteorder("="),
-                (1,) * len(raw.shape),
-                raw.components,
-                raw.working_bytes,
-            )
-            groups.setdefault((raw.shape, raw.timesteps), []).append((spec, raw, header))
+            for label, roles in plan.each_field():
+                raw = raw_array(place, header, roles, dtype, position)
+                spec = _field(f"{title} {label}".strip(), raw)
+                groups.setdefault((raw.shape, raw.timesteps), []).append((spec, raw, plan))
     stem = name.removesuffix(path.suffix)
     return [
         Volume(
@@ -209,6 +211,36 @@ def _group(path: Path, name: str, placed: dict[str, tuple[Path, Header]]) -> lis
             (path,),
             timesteps,
             metadata={"format": "NumPy", "arrays": [spec.name for spec, _, _ in members]},
+            choices=(axes_choice(members[0][2]),) if len(groups) == 1 else (),
         )
         for (shape, timesteps), members in groups.items()
     ]
+
+
+def _letters(shapes: Collection[Shape], wanted: object) -> dict[int, str]:
+    """For each rank what the parameter ``axes`` says of it.
+
+    Raises
+    ------
+    InvalidOptions
+        It says nothing of any array.
+    """
+    ranks = {len(shape) or 1 for shape in shapes}
+    told = {rank: word for rank in ranks if (word := told_letters(wanted, rank)) is not None}
+    if wanted not in (None, "", "auto") and not told:
+        raise InvalidOptions(
+            f"The parameter axes={wanted!r} is for arrays of another number of axes: here they "
+            f"have {', '.join(map(str, sorted(ranks)))}."
+        )
+    return told
+
+
+def _field(title: str, raw: RawArray) -> FieldSpec:
+    return FieldSpec(
+        title,
+        title,
+        raw.dtype.newbyteorder("="),
+        (1,) * len(raw.shape),
+        raw.components,
+        raw.working_bytes,
+    )

@@ -1,17 +1,14 @@
 """NumPy's ``.npy``: any box is read by position; a folder of equal ones is a time series.
 
-Axes, unless the parameter ``axes`` names them (letters of ``tzyxc``, slowest first):
-
-1. A last axis of 3 or 4 behind two longer ones holds components (RGB, RGBA, vectors).
-2. Of what is left, the last three axes are z, y, x; one more before them is time.
-
-The members of a structured type are fields.
+Axes have the roles of `arrays.axis_rules`, unless the parameter ``axes`` names them; the order of
+Fortran is only another order of the samples in the file. The members of a structured type are
+fields.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-import re
 import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,10 +27,14 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from scientistcloud.grid import Shape
+from scientistcloud.readers.arrays.axis_letters import PARAMETER as AXES
+from scientistcloud.readers.arrays.axis_letters import axes_choice, plan_of, told_letters
+from scientistcloud.readers.arrays.axis_meanings import NamedAxis
+from scientistcloud.readers.arrays.axis_roles import AxisRoles
+from scientistcloud.readers.arrays.axis_rules import AxisPlan, decide
 from scientistcloud.readers.arrays.raw_array import BoxReader, RawArray, RawSource, RawStack
 from scientistcloud.readers.base import (
     Axis,
-    Choice,
     DatasetSpec,
     FieldSpec,
     Match,
@@ -45,15 +46,9 @@ from scientistcloud.readers.files.listing import open_regular
 from scientistcloud.readers.files.open_files import FilePool
 
 _MAGIC = b"\x93NUMPY"
-_COMPONENTS = (3, 4)
 HEADER_ERRORS = (
     ValueError, TypeError, SyntaxError, KeyError, EOFError, RecursionError, tokenize.TokenError,
 )  # fmt: skip
-_AXES = re.compile(r"t?z?y?xc?")
-_RULE = (
-    "a last axis of 3 or 4 behind longer ones holds components; the last three of the others are "
-    "z, y, x; one before them is time"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +101,9 @@ class NumpyReader:
                     f"{pool.name(path)} holds {header.shape} {header.dtype}, but "
                     f"{pool.name(files[0])} {headers[0].shape} {headers[0].dtype}."
                 )
-        axes, choice = _axes(headers[0], selection)
-        spec, readers = _describe(files, headers, axes)
+        plan = plan_axes(headers[0].shape, selection.parameters.get(AXES))
+        choice = axes_choice(plan)
+        spec, readers = _describe(files, headers, plan)
         notes = (f"{len(files)} arrays of one shape are timesteps.",) if len(files) > 1 else ()
         return RawSource(
             SourceSpec("NumPy", (spec,), tuple(files), (choice,), notes), readers, pool
@@ -149,70 +145,61 @@ def parse_npy_header(file: BinaryIO) -> tuple[np.dtype[Any], Shape, bool]:
     return dtype, tuple(shape), fortran_order
 
 
-def _axes(header: Header, selection: Selection) -> tuple[str, Choice]:
-    """A letter for each axis of the array."""
-    rank = len(header.shape)
-    wanted = selection.parameters.get("axes")
-    if wanted is not None:
-        text = str(wanted).lower()
-        if not _AXES.fullmatch(text) or len(text) != rank:
-            raise InvalidOptions(
-                f"The parameter axes={wanted!r} does not name the {rank} axes of {header.shape}: "
-                "letters of tzyxc in this order are expected."
-            )
-        return text, Choice("axes", text, "as the parameter says")
-    axes = guess_axes(header.shape)
-    alternatives = tuple(a for a in ("zyx", "yxc", "tyx", "tzyx", "zyxc", "tyxc") if len(a) == rank)
-    return axes, Choice("axes", axes, _RULE, tuple(a for a in alternatives if a != axes))
+def plan_axes(shape: Shape, wanted: object) -> AxisPlan:
+    """The roles of the axes of an array without names, `wanted` being the parameter ``axes``.
 
-
-def guess_axes(shape: Shape) -> str:
-    """A letter of ``tzyxc`` for each axis, by the rules at the top of this file."""
-    has_components = (
-        len(shape) >= 3 and shape[-1] in _COMPONENTS and min(shape[-3:-1]) > max(_COMPONENTS)
-    )
-    rest = len(shape) - has_components
-    if rest > 4:
-        raise UnsupportedLayout(
-            f"An array of {len(shape)} axes {shape} is neither a volume nor a series of volumes.",
-            remedy="Save an array of at most time, z, y, x and components.",
+    Raises
+    ------
+    InvalidOptions
+        The parameter does not fit.
+    UnsupportedLayout
+        There are far too many timesteps.
+    """
+    names = [f"axis{i}" for i in range(len(shape))]
+    letters = told_letters(wanted, len(shape))
+    if letters is not None:
+        return plan_of(letters, names, shape)
+    if wanted not in (None, "", "auto") and "," not in str(wanted):
+        raise InvalidOptions(
+            f"The parameter axes={wanted!r} does not name the {len(shape)} axes of {shape}: "
+            "a letter of x, y, z, t, c, f for each is expected."
         )
-    return "tzyx"[-rest:] + "c" * has_components
+    return decide([NamedAxis(name, n) for name, n in zip(names, shape, strict=True)])
 
 
 def _describe(
-    files: Sequence[Path], headers: Sequence[Header], axes: str
+    files: Sequence[Path], headers: Sequence[Header], plan: AxisPlan
 ) -> tuple[DatasetSpec, dict[str, BoxReader]]:
     first = headers[0]
-    grid = [i for i, a in enumerate(axes) if a in "zyx"]
-    shape = tuple(first.shape[i] for i in grid)
-    steps = first.shape[axes.index("t")] if "t" in axes else 1
     fields, readers = [], {}
     for name, dtype, position in record_members(first.dtype):
-        parts = tuple(
-            raw_array(path, header, axes, dtype, position)
-            for path, header in zip(files, headers, strict=True)
-        )
-        part = parts[0]
-        readers[name] = RawStack(parts, in_time=True)
-        fields.append(
-            FieldSpec(
-                key=name,
-                name=name,
-                dtype=part.dtype.newbyteorder("="),
-                chunks=(1,) * len(shape),
-                components=part.components,
-                working_bytes=part.working_bytes,
+        for label, roles in plan.each_field():
+            key = " ".join(word for word in (name, label) if word)
+            parts = tuple(
+                raw_array(path, header, roles, dtype, position)
+                for path, header in zip(files, headers, strict=True)
             )
-        )
+            readers[key] = RawStack(parts, in_time=True)
+            fields.append(_field(key, parts[0]))
     spec = DatasetSpec(
         name="",
-        shape=shape,
-        axes=tuple(Axis(axes[i]) for i in grid),
+        shape=plan.roles.shape,
+        axes=tuple(Axis(letter) for letter in "zyx"[-len(plan.roles.space) :]),
         fields=tuple(fields),
-        timesteps=len(files) * steps,
+        timesteps=len(files) * plan.roles.timesteps,
     )
     return spec, dict(readers)
+
+
+def _field(key: str, part: RawArray) -> FieldSpec:
+    return FieldSpec(
+        key=key,
+        name=key,
+        dtype=part.dtype.newbyteorder("="),
+        chunks=(1,) * len(part.shape),
+        components=part.components,
+        working_bytes=part.working_bytes,
+    )
 
 
 def record_members(dtype: np.dtype[Any]) -> Iterator[tuple[str, np.dtype[Any], int]]:
@@ -229,28 +216,46 @@ def record_members(dtype: np.dtype[Any]) -> Iterator[tuple[str, np.dtype[Any], i
 
 
 def raw_array(
-    path: Path, header: Header, axes: str, dtype: np.dtype[Any], position: int
+    path: Path, header: Header, roles: AxisRoles, dtype: np.dtype[Any], position: int
 ) -> RawArray:
-    """Where the samples of one member of an array lie."""
+    """Where the samples of one member of an array lie, for axes of these `roles`."""
     count, stride, (base, inner) = 1, 0, (dtype.base, dtype.shape)
-    if "c" in axes:
-        count, stride = header.shape[-1], header.strides[-1]
+    if roles.component is not None:
+        count, stride = header.shape[roles.component], header.strides[roles.component]
     if inner:
         if len(inner) > 1 or count > 1:
             raise UnsupportedDtype("The members of the records are arrays of several axes.")
         count, stride = inner[0], base.itemsize
-    grid = [i for i, a in enumerate(axes) if a in "zyx"]
+    start = sum(header.strides[axis] * i for axis, i in roles.fixed)
     return RawArray(
         path=path,
-        offset=header.offset + position,
+        offset=header.offset + position + start,
         dtype=_sample_type(base),
-        shape=tuple(header.shape[i] for i in grid),
-        strides=tuple(header.strides[i] for i in grid),
+        shape=tuple(header.shape[axis] for axis in roles.space),
+        strides=tuple(header.strides[axis] for axis in roles.space),
         components=count,
         component_stride=stride,
-        timesteps=header.shape[0] if "t" in axes else 1,
-        time_stride=header.strides[0] if "t" in axes else 0,
+        timesteps=roles.timesteps,
+        time_stride=_time_stride(header, roles),
     )
+
+
+def _time_stride(header: Header, roles: AxisRoles) -> int:
+    """The way from one timestep to the next.
+
+    Raises
+    ------
+    UnsupportedLayout
+        There are several axes of time, and not all steps are of one length.
+    """
+    for slow, fast in itertools.pairwise(roles.time):
+        if header.strides[slow] != header.strides[fast] * header.shape[fast]:
+            raise UnsupportedLayout(
+                f"An array of shape {header.shape} has several axes of time that do not lie side "
+                "by side.",
+                remedy="Save it with one axis of time, or name its axes with the parameter 'axes'.",
+            )
+    return header.strides[roles.time[-1]] if roles.time else 0
 
 
 def _sample_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
