@@ -15,6 +15,7 @@ from typing import cast
 
 from scientistcloud.errors import (
     AmbiguousFormat,
+    CorruptSource,
     DronePhotos,
     InvalidOptions,
     MissingLibrary,
@@ -24,6 +25,8 @@ from scientistcloud.errors import (
 from scientistcloud.readers.base import Match, Reader, Sensor
 from scientistcloud.readers.files.foreign_formats import ForeignFormat, foreign_format
 from scientistcloud.readers.files.listing import FileEntry, Listing
+from scientistcloud.readers.files.name_numbers import parse_names
+from scientistcloud.readers.files.numbered_names import stem
 
 READERS: tuple[tuple[str, str], ...] = (
     ("idx", "scientistcloud.readers.idx"),
@@ -153,6 +156,7 @@ def detect(listing: Listing, sensor: Sensor = Sensor.OTHER, wanted: object = Non
             "to convert the photos as an image stack.",
         )
     files = tuple(entry for entry, _ in matches[name])
+    _refuse_empty_members(listing, [entry.name for entry, _ in matches[name]])
     notes = _notes(listing, name, matches, unmatched)
     if sensor is not Sensor.OTHER and name not in MEANT[sensor]:
         notes = (
@@ -264,6 +268,24 @@ def _choose(candidates: Matches, sensor: Sensor, wanted: str | None) -> str:
             f"parameter 'format' (one of: {', '.join(able)}).",
         )
     return able[0]
+
+
+def _refuse_empty_members(listing: Listing, names: Sequence[str]) -> None:
+    """A file of the series that holds nothing is one that did not arrive."""
+    wordings = {parsed.wording for parsed in parse_names(names)}
+    suffixes = {name[len(stem(name)) :] for name in names}
+    alike = [
+        name
+        for name in listing.empty
+        if name[len(stem(name)) :] in suffixes and parse_names([name])[0].wording in wordings
+    ]
+    if alike and len(names) > 1:
+        more = f" and {len(alike) - 8} more" if len(alike) > 8 else ""
+        raise CorruptSource(
+            f"{len(alike)} of the {len(names) + len(alike)} files are empty (0 bytes): "
+            f"{', '.join(alike[:8])}{more}.",
+            remedy="Upload them again; or leave them out of the upload if nothing belongs there.",
+        )
 
 
 def _notes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +52,64 @@ def test_natural_order_not_that_of_the_alphabet(up: Path, tmp_path: Path) -> Non
 
 
 def test_folder_by_folder(up: Path, tmp_path: Path) -> None:
-    values = write(up, "part2/s1 part2/s2 part10/s1 part10/s2")
-    order = ["part2/s1", "part2/s2", "part10/s1", "part10/s2"]
+    """Numbers that go on from folder to folder are one stack."""
+    order = ["part2/s1", "part2/s2", "part10/s3", "part10/s4"]
+    values = write(up, " ".join(order))
     with open_source(up, "TIFF", {}, tmp_path) as source:
         assert np.array_equal(whole(source), np.stack([values[name] for name in order]))
+
+
+def test_folders_with_the_same_names_are_never_one_stack(up: Path, tmp_path: Path) -> None:
+    """What they are is not told here; each way out that is offered works."""
+    values = write(up, "part2/s1 part2/s2 part10/s1 part10/s2")
+    with pytest.raises(AmbiguousFormat) as caught:
+        open_source(up, "TIFF", {}, tmp_path)
+    ways = re.findall(r"arrangement=([\w,]+)", caught.value.remedy)
+    assert {"time,depth", "fields,depth", "datasets,depth", "depth"} <= set(ways)
+    for way in ways:
+        with open_source(up, "TIFF", {"arrangement": way}, tmp_path) as source:
+            spec = source.spec
+            held = sum(
+                d.timesteps * len(d.fields) * (d.shape[0] if len(d.shape) == 3 else 1)
+                for d in spec.datasets
+            )
+            assert held == 4, way
+    with open_source(up, "TIFF", {"arrangement": "time,depth"}, tmp_path) as source:
+        dataset = source.spec.datasets[0]
+        found = read_box(source, dataset.fields[0], 1, Box.of_shape(dataset.shape))
+        assert np.array_equal(found, np.stack([values["part10/s1"], values["part10/s2"]]))
+
+
+@pytest.mark.parametrize(
+    ("names", "timesteps", "fields", "depth"),
+    [
+        ("TL00/s_000 TL00/s_001 TL01/s_000 TL01/s_001 TL02/s_000 TL02/s_001", 3, 1, 2),
+        ("DAPI/z000 DAPI/z001 DAPI/z002 GFP/z000 GFP/z001 GFP/z002", 1, 2, 3),
+        ("run_time_07 run_time_08 run_time_09", 3, 1, 1),
+        ("bone_z_07 bone_z_08 bone_z_09", 1, 1, 3),
+    ],
+)
+def test_words_before_numbers(
+    names: str, timesteps: int, fields: int, depth: int, up: Path, tmp_path: Path
+) -> None:
+    write(up, names)
+    with open_source(up, None, {}, tmp_path) as source:
+        (dataset,) = source.spec.datasets
+        found = dataset.shape[0] if len(dataset.shape) == 3 else 1
+        assert (dataset.timesteps, len(dataset.fields), found) == (timesteps, fields, depth)
+
+
+def test_positions_are_datasets(up: Path, tmp_path: Path) -> None:
+    names = [f"img_channel{c:03}_position{p:03}_time000000000_z{z:03}"
+             for c in range(2) for p in range(2) for z in range(3)]  # fmt: skip
+    values = write(up, " ".join(names))
+    with open_source(up, None, {}, tmp_path) as source:
+        first, second = source.spec.datasets
+        assert (first.name, second.name) == ("", "position_001")
+        assert (first.shape[0], len(first.fields)) == (3, 2)
+        found = read_box(source, second.fields[1], 0, Box.of_shape(second.shape))
+        order = [f"img_channel001_position001_time000000000_z{z:03}" for z in range(3)]
+        assert np.array_equal(found, np.stack([values[name] for name in order]))
 
 
 def test_gaps_are_closed_up_and_noted(up: Path, tmp_path: Path) -> None:
@@ -131,13 +186,29 @@ def test_strays_are_left_out_and_noted(up: Path, tmp_path: Path) -> None:
     values = write(up, "s1 s2 s3 s4 s5 average")
     values.pop("average")
     (up / "notes.txt").write_text("about")
-    (up / "s9.tif").touch()
+    (up / "empty.dat").touch()
     with open_source(up, None, {}, tmp_path) as source:
         assert np.array_equal(whole(source), np.stack(list(values.values())))
         notes = " ".join(source.spec.notes)
     assert "average.tif" in notes
     assert "notes.txt" in notes
-    assert "s9.tif" in notes
+    assert "empty.dat" in notes
+
+
+def test_an_empty_member_of_a_series_is_an_error(up: Path, tmp_path: Path) -> None:
+    write(up, "s1 s2 s3 s4 s5")
+    (up / "s6.tif").touch()
+    with pytest.raises(CorruptSource, match=r"1 of the 6 files are empty \(0 bytes\): s6\.tif"):
+        open_source(up, None, {}, tmp_path)
+
+
+def test_overviews_beside_a_file_are_left_out(up: Path, tmp_path: Path) -> None:
+    values = write(up, "dem", (20, 30))
+    write(up, "small", (10, 15))
+    (up / "small.tif").rename(up / "dem.tif.ovr")
+    with open_source(up, None, {}, tmp_path) as source:
+        assert np.array_equal(whole(source), values["dem"])
+        assert "dem.tif.ovr" in " ".join(source.spec.notes)
 
 
 def test_multi_page_files_are_timesteps(up: Path, tmp_path: Path) -> None:

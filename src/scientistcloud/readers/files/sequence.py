@@ -1,145 +1,366 @@
-"""What a folder of single images means, judged by their names: a stack, channels, or tiles.
+"""What a folder of image files means, judged by their names: the decision table.
 
-The rules, in order:
+In this order; the first that fits decides:
 
-1. Names that differ only in their numbers are one series. If only one number varies, it is depth
-   (channel, where a label like ``ch`` says so and there are few).
-2. If several numbers vary and each has a label before it (``z001_ch00``), or the names are those
-   of Micro-Manager, they tell a place in a grid (`name_grid`), which the images must fill.
-   Otherwise natural order is depth.
-3. Names that differ in words, one image for each wording or equally many, are channels: fields.
-4. Where most names are one series and a few others stand alone, these are strays: left out.
+1. The parameter ``arrangement``.
+2. Names that differ in their suffix only are one image twice: one is used. Pictures beside the
+   data (macro, overview, ...) and a few names outside a series are left out (`name_series`).
+3. Names of an instrument's convention (`name_roles.CONVENTIONS`): a grid as it says.
+4. Names that differ in numbers only. One that varies independently: time, channels or places
+   where its word says so (`name_roles`), else depth (for files of several pages: time). Several:
+   each what its word says; one without a word, in folders that have one, is depth. What no word
+   tells is ambiguous, as are numbers that belong to a word (``CD3``, ``CD20``).
+5. Names that differ in words, equally many of each: fields.
+
+What cannot be told is refused with the readings that there are, each a value of ``arrangement``.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import itertools
-import math
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from scientistcloud.errors import AmbiguousFormat, InvalidOptions
-from scientistcloud.readers.files.name_grid import NameGrid, read_grid
-from scientistcloud.readers.files.numbered_names import (
-    NUMBER,
+from scientistcloud.readers.files.arrangement import Arrangement
+from scientistcloud.readers.files.name_columns import (
+    Column,
     find_gaps,
-    natural_key,
-    stem,
-    varying_numbers,
+    independent,
+    varying_columns,
 )
+from scientistcloud.readers.files.name_grid import NameGrid, conventional_grid
+from scientistcloud.readers.files.name_numbers import ParsedName
+from scientistcloud.readers.files.name_roles import ROLE_WORDS, ROLES, role_of, roles_of
+from scientistcloud.readers.files.name_series import (
+    Series,
+    by_wording,
+    few,
+    labels_of,
+    labels_of_series,
+    without_strays,
+)
+from scientistcloud.readers.files.numbered_names import natural_key
 
-_MAX_NAMED = 6
 _MAX_CHANNELS = 8
-
-KINDS = ("depth", "time", "fields", "labels", "words", "mosaic")
-"""What the parameter ``arrangement`` can say: slices in the order of the names, timesteps, fields,
-places in a grid (rule 2), wording (rule 3), or tiles of a mosaic (`mosaic`)."""
+_MAX_DATASETS = 256
+KINDS = ("depth", "time", "fields", "datasets", "labels", "words", "mosaic")
+"""What ``arrangement`` can be: all files in the order of their names as slices, timesteps, fields
+or datasets; rules 3 and 4 (labels) or 5 (words); tiles (`mosaic`). Several words with commas
+between, such as ``time,depth``, say what each number that varies is, in their order."""
 
 _SPELLINGS = {"timesteps": "time", "slices": "depth"}
 """What the same is called for files of volumes (`volume_set`)."""
+_ROLE_OF_WORD = {word: role for role, word in ROLE_WORDS.items()}
 
 
-@dataclass(frozen=True)
-class Arrangement:
-    """Where each image of a folder belongs.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The images in the order field, timestep, slice (C order).
-    fields : tuple of str
-        A label for each field; one empty string where there is only one.
-    timesteps, depth : int
-        ``len(fields) * timesteps * depth == len(names)``.
-    rule : str
-        The rule that chose this, in a sentence.
-    kind : str
-        One of `KINDS`.
-    """
-
-    names: tuple[str, ...]
-    fields: tuple[str, ...] = ("",)
-    timesteps: int = 1
-    depth: int = 1
-    rule: str = ""
-    strays: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    kind: str = "depth"
-
-    @property
-    def alternatives(self) -> tuple[str, ...]:
-        """Other values of the parameter ``arrangement`` that fit any names."""
-        if len(self.names) == 1:
-            return ()
-        return tuple(k for k in ("depth", "time", "fields") if k != self.kind)
-
-
-def arrange(names: Sequence[str], wanted: object = None) -> Arrangement:
-    """Judge what the images `names` (relative, natural order) are to each other.
+def arrange(
+    names: Sequence[str], wanted: object = None, *, deep: bool = False
+) -> tuple[Arrangement, ...]:
+    """Judge what the images `names` (relative) are to each other; the main dataset first.
 
     Parameters
     ----------
     wanted : object
-        The parameter ``arrangement``: one of `KINDS` instead of the rules, or None.
+        The parameter ``arrangement``, or None.
+    deep : bool
+        Whether each file holds several pages, so that files are no slices.
 
     Raises
     ------
     AmbiguousFormat
-        They differ in words in a way that tells neither stack nor channels.
+        The names do not tell it.
     MissingMember
-        Names with labelled numbers leave a place in their grid open.
+        They leave a place in their grid open.
     InvalidOptions
         `wanted` is no arrangement, or does not fit the names.
     """
+    names = sorted(names, key=natural_key)
     if wanted is not None:
-        return _as_wanted(names, wanted)
+        return _as_wanted(names, wanted, deep)
+    kept, strays, notes = without_strays(names)
+    arranged = _judge(kept, deep)
+    first = replace(arranged[0], strays=strays, notes=(*arranged[0].notes, *notes))
+    return (first, *arranged[1:])
+
+
+def _judge(names: list[str], deep: bool) -> tuple[Arrangement, ...]:
     if len(names) == 1:
-        return Arrangement(tuple(names), kind="depth", rule="a single image")
-    series = _by_wording(names)
-    grid = read_grid(names)
-    if len(series) == 1 or (grid is not None and _is_grid(grid)):
-        return _arrange_series(names)
-    sizes = sorted((len(members) for members in series.values()), reverse=True)
-    if len(set(sizes)) == 1:
-        return _arrange_channels(series)
-    main = max(series.values(), key=len)
-    others = [name for name in names if name not in set(main)]
-    if len(main) >= 3 and sizes[1] == 1 and len(others) <= max(2, len(main) // 10):
-        note = f"Left out, as outside the series of names: {_few(others)}."
-        arranged = _arrange_series(main)
-        return replace(arranged, strays=tuple(others), notes=(*arranged.notes, note))
+        return (Arrangement(tuple(names), rule="a single image"),)
+    grid = conventional_grid(names)
+    if grid is not None:
+        return _from_grid(grid, "labels")
+    series = by_wording(names)
+    if len(series) == 1:
+        ((names, parsed),) = series.values()
+        return _arrange_series(names, parsed, deep)
+    if len({len(members) for members, _ in series.values()}) == 1:
+        return _arrange_words(series, deep)
     raise AmbiguousFormat(
         "The names of the images differ in more than their numbers, so it is unclear which belong "
-        f"together: {_few([members[0] for members in series.values()])}.",
+        f"together: {few([members[0] for members, _ in series.values()])}.",
         remedy="Upload each series as a dataset of its own, name one with the parameter 'files' "
         "(for instance files=slice_*.tif), or say what the files are with the parameter "
         "'arrangement' (depth, time or fields).",
     )
 
 
-def _as_wanted(names: Sequence[str], wanted: object) -> Arrangement:
+# Rule 4: numbers
+
+
+def _arrange_series(
+    names: list[str], parsed: list[ParsedName], deep: bool
+) -> tuple[Arrangement, ...]:
+    columns = independent(varying_columns(parsed))
+    if len(columns) == 1:
+        return _arrange_one(names, columns[0], deep)
+    if not columns:
+        raise _ambiguous("The names differ in nothing but capital letters", names, ["fields"])
+    if _are_scattered(columns, len(names)):
+        kind = "time" if deep else "depth"
+        rule = f"natural order of the names is {kind}, as several numbers vary together"
+        return (_line(names, kind, rule),)
+    roles = _told_roles(columns, deep)
+    if not all(roles) or len(set(roles)) < len([r for r in roles if r != "d"]) + ("d" in roles):
+        raise _untold(names, columns, roles, deep)
+    return _from_columns(names, columns, roles, "labels")
+
+
+def _are_scattered(columns: Sequence[Column], count: int) -> bool:
+    """Numbers that are far from filling a grid, without words: dates, checksums, positions."""
+    places = 1
+    for column in columns:
+        places *= column.distinct
+    told = [role for role in roles_of([column.word for column in columns]) if role]
+    return places > 2 * count and not told and not any(column.place for column in columns)
+
+
+def _told_roles(columns: Sequence[Column], deep: bool) -> list[str]:
+    """The role of each number; empty where nothing tells it."""
+    roles = roles_of([column.word for column in columns])
+    plain = [i for i, column in enumerate(columns) if column.place == 0]
+    if len(plain) == 1 and not roles[plain[0]]:
+        role = "t" if deep else "z"
+        others_told = all(role for i, role in enumerate(roles) if i != plain[0])
+        if role not in roles and others_told:
+            roles[plain[0]] = role
+    if deep and "z" in roles:
+        roles[roles.index("z")] = ""
+    return roles
+
+
+def _arrange_one(names: list[str], column: Column, deep: bool) -> tuple[Arrangement, ...]:
+    """One number that varies: depth, unless its word says something else."""
+    role, kind = role_of(column.word), "time" if deep else "depth"
+    if role == "t":
+        if not column.is_whole:
+            told = f"The numbers after '{column.word}' are no plain count"
+            raise _ambiguous(told, names, ["time", "depth"])
+        kind, rule = "time", f"'{column.word}' before the number is time"
+        return (_line(names, kind, rule),)
+    if role == "c" and (deep or len(names) <= _MAX_CHANNELS):
+        return _from_columns(names, [column], ["c"], "labels")
+    if role == "d" and column.word != "series" and len(names) <= _MAX_DATASETS:
+        return _from_columns(names, [column], ["d"], "labels")
+    if role == "z" and deep:
+        told = f"'{column.word}' before the number says depth, but each file holds several pages"
+        raise _ambiguous(told, names, ["depth", "time", "fields"])
+    if not role and _belong_to_word(column):
+        told = f"The numbers seem to belong to the word before them ({few(column.levels)})"
+        raise _ambiguous(told, names, ["fields", kind])
+    if deep:
+        return (_line(names, "time", "files of several pages each are timesteps"),)
+    return (_line(names, "depth", "natural order of the names is depth"),)
+
+
+def _belong_to_word(column: Column) -> bool:
+    """``CD3 CD4 CD8 CD20``: more numbers are missing than there are, and the steps are unlike."""
+    if not column.is_attached or len(column.values) < 3 or not column.is_whole:
+        return False
+    if len({len(text) for text in column.texts}) == 1 and len(column.texts[0]) > 2:
+        return False  # padded, as counters are
+    values = sorted(value[0] for value in column.values)
+    steps = {b - a for a, b in itertools.pairwise(values)}
+    span = (values[-1] - values[0]) / min(steps) + 1 if min(steps) else 0
+    return len(steps) > 1 and span > 4 * len(values)
+
+
+def _line(names: Sequence[str], kind: str, rule: str) -> Arrangement:
+    """All names along one axis."""
+    count, notes = len(names), () if kind == "fields" else find_gaps(names)
+    if kind == "time":
+        return Arrangement(tuple(names), timesteps=count, rule=rule, notes=notes, kind=kind)
+    if kind == "fields":
+        return Arrangement(tuple(names), labels_of(names), rule=rule, kind=kind)
+    return Arrangement(tuple(names), depth=count, rule=rule, notes=notes, kind=kind)
+
+
+def _from_columns(
+    names: Sequence[str], columns: Sequence[Column], roles: Sequence[str], kind: str
+) -> tuple[Arrangement, ...]:
+    """The grid of numbers, each with its role; several places together tell the dataset."""
+    axes, levels = {}, {}
+    for role in ROLES:
+        chosen = [column for column, each in zip(columns, roles, strict=True) if each == role]
+        if not chosen:
+            continue
+        written = [[_label(c, text) if role == "d" else text for text in c.places] for c in chosen]
+        axes[role] = tuple(" ".join(texts) for texts in zip(*written, strict=True))
+        order = dict(zip(axes[role], zip(*(c.values for c in chosen), strict=True), strict=True))
+        levels[role] = tuple(sorted(order, key=lambda text: order[text]))
+    return _from_grid(NameGrid(tuple(names), axes, levels), kind)
+
+
+def _label(column: Column, text: str) -> str:
+    return f"{column.word} {text}".strip()
+
+
+def _from_grid(grid: NameGrid, kind: str) -> tuple[Arrangement, ...]:
+    ordered = grid.ordered()
+    channels = grid.levels.get("c", ("",))
+    labels = tuple(f"channel {c}" if c.isdecimal() else c for c in channels)
+    datasets = grid.levels.get("d", ("",))
+    count = len(ordered) // len(datasets)
+    found = [
+        Arrangement(
+            ordered[i * count : (i + 1) * count],
+            labels, grid.count("t"), grid.count("z"), grid.rule, kind=kind, dataset=label,
+        )
+        for i, label in enumerate(datasets)
+    ]  # fmt: skip
+    if len(found) > 1:
+        note = f"The main dataset is that of {found[0].dataset}; the others are {len(found) - 1}."
+        found[0] = replace(found[0], notes=(note,))
+    return tuple(found)
+
+
+# Rule 5: words
+
+
+def _arrange_words(series: Series, deep: bool) -> tuple[Arrangement, ...]:
+    rule = "names that differ in words are channels"
+    members = [names for names, _ in series.values()]
+    labels = labels_of_series(series)
+    if len(members[0]) == 1:
+        names = tuple(group[0] for group in members)
+        return (Arrangement(names, labels, rule=rule, kind="words"),)
+    parts = [_arrange_series(names, parsed, deep) for names, parsed in series.values()]
+    shapes = {tuple((p.dataset, p.timesteps, p.depth, p.fields) for p in part) for part in parts}
+    if len(shapes) > 1:
+        raise AmbiguousFormat(
+            "The images of each wording count unlike things: "
+            f"{few([group[0] for group in members])}."
+        )
+    found = []
+    for same in zip(*parts, strict=True):
+        names = tuple(itertools.chain.from_iterable(part.names for part in same))
+        fields = tuple(
+            " ".join(word for word in (label, field) if word)
+            for label in labels
+            for field in same[0].fields
+        )
+        notes = tuple(dict.fromkeys(note for part in same for note in part.notes))
+        found.append(replace(same[0], names=names, fields=fields, rule=rule, kind="words",
+                             notes=notes))  # fmt: skip
+    return tuple(found)
+
+
+# Rule 1, and what is ambiguous
+
+
+def _as_wanted(names: list[str], wanted: object, deep: bool) -> tuple[Arrangement, ...]:
     rule = "as the parameter says"
-    if isinstance(wanted, str):
-        wanted = _SPELLINGS.get(wanted, wanted)
-    if wanted == "depth":
-        return Arrangement(tuple(names), depth=len(names), kind="depth", rule=rule)
-    if wanted == "time":
-        return Arrangement(tuple(names), timesteps=len(names), kind="time", rule=rule)
-    if wanted == "fields":
-        return Arrangement(tuple(names), _wordings(names), kind="fields", rule=rule)
-    if wanted == "labels":
-        grid = read_grid(names)
-        if grid is not None:
-            return _arrange_grid(grid)
-    elif wanted == "words":
-        series = _by_wording(names)
-        if len({len(members) for members in series.values()}) == 1:
-            return _arrange_channels(series)
-    raise InvalidOptions(
+    words = [word.strip() for word in wanted.split(",")] if isinstance(wanted, str) else []
+    words = [_SPELLINGS.get(word, word) for word in words]
+    if len(words) > 1:
+        return _as_words(names, words, wanted)
+    word = words[0] if words else ""
+    if word in ("depth", "time", "fields"):
+        series = by_wording(names)
+        ordered = next(iter(series.values()))[0] if len(series) == 1 else names
+        return (_line(ordered, word, rule),)
+    if word == "datasets":
+        labels = labels_of(names)
+        pairs = zip(names, labels, strict=True)
+        return tuple(Arrangement((n,), rule=rule, kind=word, dataset=label) for n, label in pairs)
+    if word == "labels":
+        found = _wanted_labels(names)
+        if found:
+            return found
+    elif word == "words":
+        series = by_wording(names)
+        if len(series) > 1 and len({len(members) for members, _ in series.values()}) == 1:
+            return _arrange_words(series, deep)
+    raise _unfitting(wanted)
+
+
+def _wanted_labels(names: list[str]) -> tuple[Arrangement, ...] | None:
+    grid = conventional_grid(names)
+    if grid is not None:
+        return _from_grid(grid, "labels")
+    series = by_wording(names)
+    if len(series) > 1:
+        return None
+    ((names, parsed),) = series.values()
+    columns = independent(varying_columns(parsed))
+    roles = roles_of([column.word for column in columns])
+    if not columns or not all(roles) or len(set(roles)) < len(roles):
+        return None
+    return _from_columns(names, columns, roles, "labels")
+
+
+def _as_words(names: list[str], words: list[str], wanted: object) -> tuple[Arrangement, ...]:
+    """A word for each number that varies; before them one for the wording, where that does."""
+    series = by_wording(names)
+    if any(word not in _ROLE_OF_WORD for word in words):
+        raise _unfitting(wanted)
+    roles = [_ROLE_OF_WORD[word] for word in words]
+    if len(series) > 1 or any(roles.count(role) > 1 for role in "ctz"):
+        raise _unfitting(wanted)
+    ((names, parsed),) = series.values()
+    columns = independent(varying_columns(parsed))
+    if len(columns) != len(roles):
+        raise _unfitting(wanted)
+    return _from_columns(names, columns, roles, ",".join(words))
+
+
+def _unfitting(wanted: object) -> InvalidOptions:
+    return InvalidOptions(
         f"The parameter arrangement={wanted!r} does not fit the files; it can be one of "
-        f"{', '.join(KINDS)}."
+        f"{', '.join(KINDS)}, or one of depth, time, fields, datasets for each number that varies "
+        "in the names, with commas between."
+    )
+
+
+def _ambiguous(told: str, names: Sequence[str], readings: Iterable[str]) -> AmbiguousFormat:
+    return AmbiguousFormat(
+        f"{told}, so it is unclear what the files are: {few(names)}.",
+        remedy="Say it with the parameter 'arrangement': "
+        + " or ".join(f"arrangement={each}" for each in readings)
+        + ".",
+    )
+
+
+def _untold(
+    names: Sequence[str], columns: Sequence[Column], roles: Sequence[str], deep: bool
+) -> AmbiguousFormat:
+    """Several numbers vary independently, and not all words say what they count."""
+    described = [f"{column.word or 'a number'} ({few(column.levels, 3)})" for column in columns]
+    told = [role for role in roles if role]
+    if len(set(told)) < len(told):
+        roles, told = [""] * len(roles), []
+    free = [role for role in ("tcd" if deep else "ztcd") if role not in told]
+    ways = itertools.permutations(free, len(roles) - len(told))
+    readings = []
+    for way in sorted(ways, key=lambda way: way[-1] != free[0])[:3]:
+        left = iter(way)
+        readings.append(",".join(ROLE_WORDS[role or next(left)] for role in roles))
+    return _ambiguous(
+        f"Several numbers in the names vary independently, {' and '.join(described)}, and their "
+        "words do not tell what each of them counts",
+        names,
+        [*readings, "time" if deep else "depth"],
     )
 
 
@@ -157,86 +378,3 @@ def select_files(names: Sequence[str], pattern: object) -> list[str]:
     if not found:
         raise InvalidOptions(f"The parameter files={pattern!r} fits none of the files.")
     return found
-
-
-def _by_wording(names: Sequence[str]) -> dict[str, list[str]]:
-    series: dict[str, list[str]] = {}
-    for name in names:
-        series.setdefault(NUMBER.sub("#", stem(name)).casefold(), []).append(name)
-    return series
-
-
-def _arrange_series(names: Sequence[str]) -> Arrangement:
-    grid = read_grid(names)
-    if grid is not None and _is_grid(grid):
-        return _arrange_grid(grid)
-    rule = "natural order of the names is depth"
-    if len(varying_numbers(names)) > 1:
-        rule += ", as several numbers vary without saying what they count"
-    return Arrangement(tuple(names), depth=len(names), rule=rule, notes=find_gaps(names))
-
-
-def _is_grid(grid: NameGrid) -> bool:
-    """A single number is depth whatever its label, but for a few channels."""
-    if len(grid.axes) == 1:
-        return "c" in grid.axes and len(grid.names) <= _MAX_CHANNELS
-    return len(grid.axes) > 1
-
-
-def _arrange_grid(grid: NameGrid) -> Arrangement:
-    channels = grid.levels("c")
-    labels = tuple(f"channel {c}" if c.isdecimal() else c for c in channels)
-    return Arrangement(
-        grid.ordered(),
-        labels if "c" in grid.axes else ("",),
-        len(grid.levels("t")),
-        len(grid.levels("z")),
-        grid.rule,
-        kind="labels",
-    )
-
-
-def _arrange_channels(series: dict[str, list[str]]) -> Arrangement:
-    members = list(series.values())
-    labels = _wordings([group[0] for group in members])
-    parts = [_arrange_series(group) if len(group) > 1 else None for group in members]
-    first = parts[0]
-    depth, timesteps = (first.depth, first.timesteps) if first else (1, 1)
-    if first and math.prod((depth, timesteps)) != len(members[0]):
-        raise AmbiguousFormat(
-            "The names of the images differ both in words and in labelled channels: "
-            f"{_few([group[0] for group in members])}."
-        )
-    ordered = [
-        tuple(sorted(group, key=natural_key)) if part is None else part.names
-        for group, part in zip(members, parts, strict=True)
-    ]
-    notes = tuple(note for part in parts if part for note in part.notes)
-    return Arrangement(
-        tuple(itertools.chain.from_iterable(ordered)),
-        labels,
-        timesteps,
-        depth,
-        "names that differ in words are channels",
-        notes=notes,
-        kind="words",
-    )
-
-
-def _wordings(names: Sequence[str]) -> tuple[str, ...]:
-    """What is left of each name without what all begin with; the whole stem if that is unclear."""
-    stems = [stem(name) for name in names]
-    start = 0
-    while all(len(s) > start for s in stems) and len({s[start] for s in stems}) == 1:
-        start += 1
-    while start and stems[0][start - 1].isalnum():
-        start -= 1
-    short = [re.sub(r"[ _.-]*\d*$", "", s[start:]).strip(" _.-/") for s in stems]
-    if len(set(short)) == len(short) and all(short):
-        return tuple(short)
-    return tuple(stems)
-
-
-def _few(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:_MAX_NAMED])
-    return listed if len(names) <= _MAX_NAMED else f"{listed} and {len(names) - _MAX_NAMED} more"

@@ -12,9 +12,10 @@ import tifffile
 
 from scientistcloud.errors import CorruptSource, UnsupportedLayout
 from scientistcloud.readers.base import Choice, Selection, Sensor, Source, SourceSpec
+from scientistcloud.readers.files.arrangement import Arrangement
 from scientistcloud.readers.files.open_files import FilePool, handed_over
 from scientistcloud.readers.files.output_names import output_name
-from scientistcloud.readers.files.sequence import Arrangement, arrange, select_files
+from scientistcloud.readers.files.sequence import arrange, select_files
 from scientistcloud.readers.images.headers import ImageHeader, read_header
 from scientistcloud.readers.images.planes import ImagePlane, Sheet, first_line
 from scientistcloud.readers.planes.likeness import check_alike, check_arranged
@@ -87,14 +88,18 @@ class _Opening:
             check_alike(kinds, sizes=False)
             return self._mosaics()
         arranged = arrange(list(self._sheets), self._wanted)
-        check_arranged(kinds, arranged)
-        self._notes += arranged.notes
+        first = arranged[0]
+        names = [name for each in arranged for name in each.names]
+        datasets: list[PlaneDataset] = []
+        for each in arranged:
+            check_arranged({name: kinds[name] for name in each.names}, each)
+            self._notes += each.notes
+            label = output_name(each.dataset, [d.name for d in datasets]) if datasets else ""
+            datasets.append(self._dataset(label, each))
         if len(self._sheets) == 1:
-            return self._source(self._title("image"), [self._dataset(arranged)], [], arranged.names)
-        choice = Choice("arrangement", arranged.kind, arranged.rule, self._others(arranged))
-        return self._source(
-            self._title("stack"), [self._dataset(arranged)], [choice], arranged.names
-        )
+            return self._source(self._title("image"), datasets, [], names)
+        choice = Choice("arrangement", first.kind, first.rule, self._others(first))
+        return self._source(self._title("stack"), datasets, [choice], names)
 
     def _is_mosaic(self) -> bool:
         if self._wanted is None:
@@ -109,7 +114,7 @@ class _Opening:
         formats = dict.fromkeys(sheet.header.format for sheet in self._sheets.values())
         return f"{' and '.join(formats)} {what}"
 
-    def _dataset(self, arranged: Arrangement) -> PlaneDataset:
+    def _dataset(self, name: str, arranged: Arrangement) -> PlaneDataset:
         per_field = arranged.timesteps * arranged.depth
         fields = []
         for f, label in enumerate(arranged.fields):
@@ -119,7 +124,7 @@ class _Opening:
                 plane = _lookup(self._pool, members, arranged.depth, band)
                 fields.append(_field(_name(label, members[0], band), members, plane))
         _, height, width = self._sheets[arranged.names[0]].kind.shape
-        return PlaneDataset("", arranged.depth, height, width, tuple(fields), arranged.timesteps)
+        return PlaneDataset(name, arranged.depth, height, width, tuple(fields), arranged.timesteps)
 
     def _mosaics(self) -> Source:
         sizes = {n: (s.kind.shape[1], s.kind.shape[2]) for n, s in self._sheets.items()}

@@ -4,7 +4,7 @@ The rules for several files:
 
 1. All of one page: one image each, arranged by their names (`sequence`); with the sensor TIFF RGB
    and names of tiles, a mosaic (`mosaic`).
-2. All of several pages: a volume each; the files in natural order are timesteps.
+2. All of several pages: a volume each, arranged by their names; timesteps where these tell nothing.
 3. Some of one page, some of several: refused as ambiguous.
 
 The parameter ``arrangement`` says otherwise, ``files`` picks some of the files.
@@ -13,15 +13,15 @@ The parameter ``arrangement`` says otherwise, ``files`` picks some of the files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scientistcloud.errors import AmbiguousFormat, MissingMember, UnlikeSlices
 from scientistcloud.readers.base import Choice, Selection, Sensor, Source, SourceSpec
+from scientistcloud.readers.files.arrangement import Arrangement
 from scientistcloud.readers.files.open_files import FilePool, handed_over
 from scientistcloud.readers.files.output_names import output_name
-from scientistcloud.readers.files.sequence import Arrangement, arrange, select_files
+from scientistcloud.readers.files.sequence import arrange, select_files
 from scientistcloud.readers.planes.likeness import ImageKind, check_alike, check_arranged
 from scientistcloud.readers.planes.mosaic import are_tiles, lay_out
 from scientistcloud.readers.planes.source import PlaneDataset, PlaneSource
@@ -71,7 +71,7 @@ class _Opening:
 
     def open(self, files: Sequence[Path]) -> Source:
         names = {self._pool.name(path): path for path in files}
-        chosen = select_files(list(names), self._parameters.get("files"))
+        chosen = select_files(self._without_overviews(names), self._parameters.get("files"))
         scanned = self._scan({name: names[name] for name in chosen})
         if not scanned:
             raise MissingMember(f"{chosen[0]} describes TIFF files that were not uploaded.")
@@ -97,6 +97,14 @@ class _Opening:
                 "the parameter 'files' (for instance files=slice_*.tif).",
             )
         return self._volumes(main)
+
+    def _without_overviews(self, names: Iterable[str]) -> list[str]:
+        """GDAL keeps coarser copies of ``dem.tif`` in ``dem.tif.ovr``."""
+        known = set(names)
+        overviews = [n for n in known if n.endswith(".ovr") and n.removesuffix(".ovr") in known]
+        if overviews:
+            self._notes.append(f"Left out, as overviews: {', '.join(sorted(overviews))}.")
+        return [name for name in names if name not in overviews]
 
     def _scan(self, files: Mapping[str, Path]) -> dict[str, list[Series]]:
         """The series of each file; an OME-TIFF set counts as one file."""
@@ -127,18 +135,27 @@ class _Opening:
                 raise UnlikeSlices(
                     f"{name} has {series.planes} pages, unlike {first_name} with {first.planes}."
                 )
-        arranged = arrange(list(main), self._parameters.get("arrangement", "time"))
-        if "arrangement" not in self._parameters:
-            arranged = replace(arranged, rule="files of several pages each are timesteps")
-        self._choose(arranged)
-        return self._grouped("multi-page TIFF series", [self._group("", main, arranged)])
+        arranged = arrange(list(main), self._parameters.get("arrangement"), deep=True)
+        return self._arranged("multi-page TIFF series", main, arranged)
 
     def _stack(self, main: dict[str, Series]) -> Source:
         arranged = arrange(list(main), self._parameters.get("arrangement"))
-        check_arranged(_kinds(main), arranged)
-        self._notes += arranged.notes
-        self._choose(arranged)
-        return self._grouped("TIFF stack", [self._group("", main, arranged)])
+        kinds = _kinds(main)
+        for each in arranged:
+            check_arranged({name: kinds[name] for name in each.names}, each)
+        return self._arranged("TIFF stack", main, arranged)
+
+    def _arranged(
+        self, title: str, main: Mapping[str, Series], arranged: Sequence[Arrangement]
+    ) -> Source:
+        """A dataset for each arrangement, the first one the main dataset."""
+        self._choose(arranged[0])
+        groups: list[Group] = []
+        for each in arranged:
+            self._notes += each.notes
+            name = output_name(each.dataset, [group.name for group in groups]) if groups else ""
+            groups.append(self._group(name, main, each))
+        return self._grouped(title, groups)
 
     def _is_mosaic(self, names: Iterable[str]) -> bool:
         wanted = self._parameters.get("arrangement")
