@@ -295,6 +295,10 @@ class Settings(BaseSettings):
         "CHECKPOINT_SECONDS", 10.0, "a number of seconds, 0 or more",
         "Least time between two checkpoints of a conversion, from which a next attempt goes on.",
     )  # fmt: skip
+    max_timesteps: Annotated[int, Field(ge=1)] = _setting(
+        "MAX_TIMESTEPS", 200_000, "a whole number above 0",
+        "Datasets of more timesteps are refused: each costs a file.",
+    )  # fmt: skip
     log_format: Annotated[Literal["console", "json"], BeforeValidator(_lower)] = _setting(
         "LOG_FORMAT", "console", "console or json", "How log lines look.",
     )  # fmt: skip

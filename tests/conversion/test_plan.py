@@ -284,3 +284,15 @@ def test_a_smaller_plan_makes_the_same_blocks_with_less(
     assert smaller.datasets[0].threads == 1
     assert smaller.datasets[0].layout == usual.datasets[0].layout
     assert smaller.memory_bytes <= usual.memory_bytes
+
+
+def test_too_many_timesteps_are_refused_with_a_way_out() -> None:
+    field = FieldSpec("a", "a", np.dtype("u1"), (1, 1))
+    dataset = DatasetSpec("", (2, 3), (Axis("y"), Axis("x")), (field,), timesteps=1001)
+    spec = SourceSpec("test", (dataset,))
+    options = ConversionOptions(256_000_000, 1, max_timesteps=1001)
+    assert plan_conversion(spec, options, base_bytes=0).datasets
+    options = replace(options, max_timesteps=1000)
+    with pytest.raises(ResourceLimit, match="1,001 timesteps of 3 x 2 samples") as caught:
+        plan_conversion(spec, options, base_bytes=0)
+    assert "MAX_TIMESTEPS" in str(caught.value.remedy)

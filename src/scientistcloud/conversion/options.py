@@ -30,6 +30,8 @@ class ConversionOptions:
         are none.
     smaller : bool
         Memory did not suffice for the usual plan: buffers get half of it, and there is one thread.
+    max_timesteps : int
+        Datasets of more are refused: each timestep costs a file.
     """
 
     memory_limit_bytes: int
@@ -41,6 +43,7 @@ class ConversionOptions:
     verify: VerifyMode = "sample"
     checkpoint_seconds: float | None = None
     smaller: bool = False
+    max_timesteps: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

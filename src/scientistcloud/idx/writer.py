@@ -19,6 +19,7 @@ from scientistcloud.idx.files.block_store import BlockFiles, BlockStore, FileSta
 from scientistcloud.idx.files.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, crc32
 from scientistcloud.idx.files.layout import IdxLayout
 from scientistcloud.idx.files.manifest import MANIFEST_NAME, FileSum, ManifestWriter
+from scientistcloud.idx.files.small_files import SmallFiles
 from scientistcloud.idx.files.storage import sync_folder, write_all, writing
 from scientistcloud.idx.geometry.gather import gather
 from scientistcloud.idx.headers.header import IdxHeader, format_header
@@ -123,11 +124,7 @@ class IdxWriter:
         if resume is not None:
             files, self._stored_bytes = resume.files, resume.stored_bytes
             self._ranges.extend_all(resume.limits)
-        self._store: BlockStore = (
-            ArcoFiles(layout, blocks_folder)
-            if layout.arco
-            else BlockFiles(layout, blocks_folder, files)
-        )
+        self._store = _store_of(layout, blocks_folder, files)
         self._sums: dict[str, FileSum] = {}
         open_manifest = ManifestWriter.attach if join or resume else ManifestWriter.create
         with writing():
@@ -245,6 +242,14 @@ class IdxWriter:
     ) -> None:
         self._store.abandon()
         self._manifest.close()
+
+
+def _store_of(layout: IdxLayout, folder: Path, files: tuple[FileState, ...] | None) -> BlockStore:
+    if layout.arco:
+        return ArcoFiles(layout, folder)
+    if layout.has_small_files:
+        return SmallFiles(layout, folder, files)
+    return BlockFiles(layout, folder, files)
 
 
 def _is_zero(samples: NDArray[Any]) -> bool:

@@ -68,6 +68,7 @@ def order_for(
             "threads": _threads(settings),
             "smaller": claim.smaller > 0,
             "checkpoint_seconds": settings.checkpoint_seconds,
+            "max_timesteps": settings.max_timesteps,
         },
     }
 

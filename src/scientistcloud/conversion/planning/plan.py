@@ -111,7 +111,8 @@ def plan_conversion(
     Raises
     ------
     ResourceLimit
-        The limit is below the smallest workable one, or a single chunk cannot be decoded in it.
+        The limit is below the smallest workable one, or a single chunk cannot be decoded in it;
+        or there are too many timesteps.
     """
     limit = options.memory_limit_bytes
     if limit < SMALLEST_LIMIT_BYTES:
@@ -122,6 +123,7 @@ def plan_conversion(
             f"{SMALLEST_LIMIT_BYTES // 1_000_000} MB or more.",
         )
     for dataset in spec.datasets:
+        _check_timesteps(dataset, options.max_timesteps)
         if dataset.samples_bytes > LARGEST_BYTES:
             raise ResourceLimit(
                 f"The file says that it holds {dataset.samples_bytes:.1e} bytes of samples, far "
@@ -139,6 +141,17 @@ def plan_conversion(
         disk_bytes=max((d.disk_bytes for d in datasets), default=0),
         total_bytes=sum(d.total_bytes for d in datasets),
     )
+
+
+def _check_timesteps(dataset: DatasetSpec, most: int) -> None:
+    if dataset.timesteps > most:
+        grid = " x ".join(str(n) for n in reversed(dataset.shape))
+        raise ResourceLimit(
+            f"The data would become {dataset.timesteps:,} timesteps of {grid} samples, and at most "
+            f"{most:,} are made, as each is a file of its own.",
+            remedy="Make the long axis a part of the grid: inspect names the parameters that "
+            "choose the axes. Or ask the operator to raise MAX_TIMESTEPS.",
+        )
 
 
 def _plan_smaller(spec: DatasetSpec, options: ConversionOptions, budget: int) -> DatasetPlan:

@@ -32,6 +32,12 @@ MIN_BLOCKS_PER_FILE = 64
 """Keeps any folder below about a thousand files: 16 bits of a block's number name a file in it."""
 
 TIME_TEMPLATE = "time_%04d/"
+FLAT_TIME_TEMPLATE = "time_%06d_"
+MOST_TIME_FOLDERS = 1000
+
+MANY_TIMESTEPS = 16
+SMALL_FILE_BYTES = 64 << 10
+"""Timesteps of up to this size are gathered in memory, and written and synced together."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,21 @@ class IdxLayout:
         return BlockLayout(self.bitmask, self.bits_per_block)
 
     @property
+    def has_small_files(self) -> bool:
+        """Whether there are many timesteps, of which each is one small file."""
+        bytes_per_block = sum(f.sample_bytes for f in self.fields) << self.bits_per_block
+        return (
+            not self.arco
+            and self.timesteps >= MANY_TIMESTEPS
+            and self.blocks.count <= self.blocks_per_file
+            and self.blocks.count * bytes_per_block <= SMALL_FILE_BYTES
+        )
+
+    @property
     def time_template(self) -> str:
-        """Empty for a single timestep."""
+        """Empty for a single timestep; without a folder for each of very many small ones."""
+        if self.has_small_files and self.timesteps > MOST_TIME_FOLDERS:
+            return FLAT_TIME_TEMPLATE
         return TIME_TEMPLATE if self.timesteps > 1 else ""
 
     def filename_template(self, base: str) -> str:

@@ -5,6 +5,7 @@ Errors of the file system leave as `OutOfSpace` or `StorageUnavailable`.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import threading
@@ -51,6 +52,22 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def sync_file_system(folder: int) -> bool:
+    """Bring all of the file system of an open folder to stable storage; whether that is known here.
+
+    Raises OSError where something could not be written since the folder was opened.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "syncfs"):
+        return False
+    if libc.syncfs(folder) != 0:
+        error = ctypes.get_errno()
+        if error in (errno.ENOSYS, errno.EINVAL, errno.EPERM):
+            return False
+        raise OSError(error, os.strerror(error))
+    return True
+
+
 class Folders:
     """Makes folders as they are needed, and remembers them for when they are synced."""
 
@@ -74,6 +91,10 @@ class Folders:
         changed, self._changed = self._changed - {self.root}, set()
         for folder in changed:
             sync_folder(folder)
+
+    def forget(self) -> None:
+        """All of the file system was synced."""
+        self._changed = set()
 
 
 class Background:
