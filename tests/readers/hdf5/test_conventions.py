@@ -371,3 +371,66 @@ class TestTable:
         with opened(root) as source:
             assert source.spec.datasets[0].timesteps == 7
             assert chosen(source, "axes") == "tzyx"
+
+
+class TestSeriesOfArrays:
+    def test_siblings_are_fields(self, root: Path) -> None:
+        values = numbers((3, 2, 4, 5), "f4")
+        with h5py.File(root / "a.h5", "w") as file:
+            for t in range(3):
+                file[f"step_{t}/rho"], file[f"step_{t}/vx"] = values[t]
+        with opened(root) as source:
+            spec = source.spec.datasets[0]
+            assert ([f.name for f in spec.fields], spec.timesteps) == (["rho", "vx"], 3)
+            assert same(whole(source, field=1, timestep=2), values[2, 1])
+        with opened(root, {"dataset": "/step_#/vx"}) as source:
+            assert [f.name for f in source.spec.datasets[0].fields] == ["vx"]
+        assert_choices_round_trip(root, {}, None)
+
+    def test_siblings_that_lack_a_step_are_none(self, root: Path) -> None:
+        with h5py.File(root / "a.h5", "w") as file:
+            for t in range(3):
+                file[f"step_{t}/rho"] = np.ones((4, 5), "f4")
+            file["step_0/mask"] = np.ones((4, 5), "u1")
+        with opened(root) as source:
+            assert [f.name for f in source.spec.datasets[0].fields] == ["rho"]
+
+    def test_iterations_of_openpmd(self, root: Path) -> None:
+        values = numbers((3, 4, 5), "f4")
+        with h5py.File(root / "a.h5", "w") as file:
+            file.attrs["openPMD"] = np.bytes_("1.1.0")
+            for i in range(3):
+                file[f"data/{100 * i}/meshes/rho"] = values[i]
+                about = file[f"data/{100 * i}"].attrs
+                about["time"], about["timeUnitSI"] = 5.0 * i, 1e-3
+        with opened(root) as source:
+            assert source.spec.datasets[0].times == (0.0, 0.005, 0.01)
+            assert same(whole(source, timestep=2), values[2])
+
+    def test_numbers_of_other_groups_are_no_time(self, root: Path) -> None:
+        with h5py.File(root / "a.h5", "w") as file:
+            for i in range(3):
+                file[f"scan/{i}/image"] = np.full((4, 5), i, "u1")
+        with opened(root) as source:
+            assert source.spec.datasets[0].timesteps == 1
+
+
+class TestMinc:
+    def test_axes_and_scaling(self, root: Path) -> None:
+        values = numbers((4, 5, 6), "i2")
+        with h5py.File(root / "a.mnc", "w") as file:
+            image = file.create_dataset("minc-2.0/image/0/image", data=values)
+            image.attrs["dimorder"] = np.bytes_("xspace,zspace,yspace")
+            file["minc-2.0/image/0/image-min"] = np.zeros(4)
+            file["minc-2.0/image/0/image-max"] = np.arange(4.0)
+            for name, step in (("xspace", 0.5), ("yspace", -1.0), ("zspace", 2.0)):
+                file[f"minc-2.0/dimensions/{name}"] = 0
+                file[f"minc-2.0/dimensions/{name}"].attrs["step"] = step
+                file[f"minc-2.0/dimensions/{name}"].attrs["start"] = 10.0
+        with opened(root) as source:
+            axes = source.spec.datasets[0].axes
+            assert [(a.name, a.spacing) for a in axes] == [
+                ("zspace", 2.0), ("yspace", -1.0), ("xspace", 0.5)
+            ]  # fmt: skip
+            assert same(whole(source), values.transpose(1, 2, 0))
+            assert any("image-max" in note for note in source.spec.notes)

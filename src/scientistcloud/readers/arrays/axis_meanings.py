@@ -24,9 +24,9 @@ class Meaning(Enum):
 
 
 _WORDS: dict[Meaning, str] = {
-    Meaning.X: "x lon longitude long easting column columns col cols",
-    Meaning.Y: "y lat latitude northing row rows",
-    Meaning.Z: "z lev level depth altitude height plev slice slices plane planes",
+    Meaning.X: "x xspace lon longitude long easting column columns col cols",
+    Meaning.Y: "y yspace lat latitude northing row rows",
+    Meaning.Z: "z zspace lev level depth altitude height plev slice slices plane planes",
     Meaning.TIME: "t time times timepoint timepoints timestep timesteps datetime date",
     Meaning.CHANNEL: "c ch channel channels member members ensemble realization realisation",
     Meaning.SPECTRAL: "wavelength wavelengths lambda energy energies ev kev wavenumber wavenumbers"

@@ -36,7 +36,7 @@ from scientistcloud.readers.hdf5.nexus import (
     nx_class,
     plot_group,
 )
-from scientistcloud.readers.hdf5.numbered import numbered, template
+from scientistcloud.readers.hdf5.numbered import MAX_FIELDS, numbered, template
 
 NEXUS_4D_ROLES = ("Xs", "Ys", "presample", "postsample")
 _MAX_ALTERNATIVES = 20
@@ -69,7 +69,8 @@ class Chosen:
     @property
     def texts(self) -> str:
         """All arrays, as a parameter names them."""
-        return self.text if self.steps else ", ".join(a.path for a in self.arrays)
+        paths = (template(a.path) if self.steps else a.path for a in self.arrays)
+        return ", ".join(dict.fromkeys(paths))
 
     def places(self, array: StoredArray) -> tuple[Place, ...]:
         """Where the timesteps of one of `arrays` are."""
@@ -119,7 +120,7 @@ def choose(
 def _by_size(found: Catalogue, file_name: str, group: PlotGroup | None) -> tuple[Chosen, str]:
     """The largest array with what belongs to it, and the rule."""
     main = _largest(found, file_name)
-    series = _series(found, main)
+    series = _with_series_beside(found, main)
     if series is None:
         return _with_siblings(found, main, group), "the largest array of numbers"
     return series, (
@@ -133,6 +134,34 @@ def _series(found: Catalogue, main: StoredArray) -> Chosen | None:
         return None
     first = tuple(row[0] for row in series.rows)
     return Chosen(first, steps=series.rows, step_times=series.times)
+
+
+def _with_series_beside(found: Catalogue, main: StoredArray) -> Chosen | None:
+    """The series of `main`, with those of its siblings that have the same timesteps."""
+    series = _series(found, main)
+    if series is None:
+        return None
+    beside = {template(main.path): series}
+    for array in _with_siblings(found, main, None).arrays[1:]:
+        if template(array.path) not in beside and (one := _series(found, array)) is not None:
+            beside[template(array.path)] = one
+    return _joined(list(beside.values()))[0]
+
+
+def _joined(series: Sequence[Chosen]) -> list[Chosen]:
+    """The series, those of one shape and the same timesteps as fields of one dataset."""
+    result: list[Chosen] = []
+    for one in series:
+        for i, known in enumerate(result):
+            alike = known.arrays[0].shape == one.arrays[0].shape
+            fits = len(known.arrays) + len(one.arrays) <= MAX_FIELDS
+            if alike and known.step_times == one.step_times and fits:
+                arrays, steps = known.arrays + one.arrays, known.steps + one.steps
+                result[i] = replace(known, arrays=arrays, steps=steps)
+                break
+        else:
+            result.append(one)
+    return result
 
 
 def _numbered_as(found: Catalogue, path: str) -> Chosen | None:
@@ -179,7 +208,7 @@ def find_array(found: Catalogue, path: str, parameter: str) -> StoredArray:
 def _named(found: Catalogue, paths: list[str], parameter: str, is_apart: bool) -> list[Chosen]:
     series = [s for path in paths if "#" in path and (s := _numbered_as(found, path)) is not None]
     if series:
-        return series
+        return series if is_apart else _joined(series)
     arrays = [find_array(found, path, parameter) for path in dict.fromkeys(paths)]
     for array in arrays:
         _check_usable(found, array)

@@ -97,6 +97,18 @@ def _openpmd(found: Catalogue, array: StoredArray) -> list[ToldAxis]:
     return axes
 
 
+def iteration_times(found: Catalogue, numbers: tuple[int, ...]) -> tuple[float, ...]:
+    """When the iterations of openPMD with these numbers are, in seconds; empty where not told."""
+    times = []
+    for n in numbers if "openPMD" in found.groups.get("/", {}) else ():
+        about = found.groups.get(f"/data/{n}", {})
+        time, unit = number(about.get("time")), number(about.get("timeUnitSI"))
+        if time is None:
+            return ()
+        times.append(time * (1.0 if unit is None else unit))
+    return tuple(times)
+
+
 def _values(value: Any, count: int) -> Sequence[float]:
     array = np.asarray(() if value is None else value).reshape(-1)
     if array.size != count or array.dtype.kind not in "iuf" or not np.isfinite(array).all():

@@ -24,9 +24,11 @@ from scientistcloud.readers.hdf5.choice import (
     find_array,
     path_list,
 )
+from scientistcloud.readers.hdf5.conventions import iteration_times
 from scientistcloud.readers.hdf5.files import Hdf5Files, translated
 from scientistcloud.readers.hdf5.grids import Grid, field_attributes, grids_of
 from scientistcloud.readers.hdf5.imaris import channel_name, step_times
+from scientistcloud.readers.hdf5.minc import scaling_note
 from scientistcloud.readers.hdf5.source import StoredField
 from scientistcloud.readers.hdf5.types import Member, left_out
 from scientistcloud.readers.hdf5.written import absence_of, fill_value
@@ -95,6 +97,8 @@ def _add(
         missing = left_out(array.dtype) if array.dtype.names else []
         if missing:
             built.notes.append(f"Of {array.path}, no numbers: {', '.join(missing)}.")
+        scaled = scaling_note(opened.found, array)
+        built.notes += [scaled] if scaled else []
         unwritten = _unwritten(files, array, chosen, built)
         for member in array.members:
             if member.vector and grid.roles.component is not None:
@@ -156,8 +160,9 @@ def _unwritten(
 def _times(found: Catalogue, grid: Grid, chosen: Chosen) -> tuple[float | str, ...]:
     if not chosen.step_times:
         return grid.times()
-    if grid.roles.timesteps == 1 and step_times(found, chosen.step_times):
-        return step_times(found, chosen.step_times)
+    told = step_times(found, chosen.step_times) or iteration_times(found, chosen.step_times)
+    if grid.roles.timesteps == 1 and told:
+        return told
     return tuple(float(t) for t in chosen.step_times) if grid.roles.timesteps == 1 else ()
 
 

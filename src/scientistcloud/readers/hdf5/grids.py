@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,12 +27,16 @@ from scientistcloud.readers.base import Axis, Choice
 from scientistcloud.readers.hdf5.bigdataviewer import setup_axes
 from scientistcloud.readers.hdf5.catalogue import Catalogue, StoredArray
 from scientistcloud.readers.hdf5.choice import Chosen
-from scientistcloud.readers.hdf5.conventions import told_axes
+from scientistcloud.readers.hdf5.conventions import ToldAxis, told_axes
 from scientistcloud.readers.hdf5.files import Hdf5Files, translated
 from scientistcloud.readers.hdf5.imaris import imaris_axes
+from scientistcloud.readers.hdf5.minc import minc_axes
 from scientistcloud.readers.hdf5.nexus import children
 
 _MAX_SPLIT = 64
+_CONVENTIONS: tuple[Callable[[Catalogue, StoredArray], Sequence[ToldAxis]], ...] = (
+    told_axes, imaris_axes, setup_axes, minc_axes,
+)  # fmt: skip
 _NAMED = "named by the parameter"
 
 
@@ -220,7 +224,7 @@ def stored_axes(files: Hdf5Files, found: Catalogue, chosen: Chosen) -> tuple[Sto
     named by their position.
     """
     main = chosen.arrays[0]
-    told = told_axes(found, main) or imaris_axes(found, main) or setup_axes(found, main)
+    told = next((t for tell in _CONVENTIONS if (t := tell(found, main))), ())
     if told:
         return tuple(
             StoredAxis(a.name, None, a.units, a.spacing, a.origin, a.meaning) for a in told

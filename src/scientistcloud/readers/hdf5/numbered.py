@@ -53,7 +53,8 @@ def numbered(found: Catalogue, main: StoredArray) -> Numbered | None:
     if len(keys) < 2 or len(keys) < len(alike):
         return None
     varying = [i for i in range(len(next(iter(keys)))) if len({k[i] for k in keys}) > 1]
-    timelike = [i for i in varying if _TIME.search(_label(main.path, i))]
+    is_openpmd = "openPMD" in found.groups.get("/", {})
+    timelike = [i for i in varying if _TIME.search(_label(main.path, i, is_openpmd))]
     if not timelike and len(varying) == 1 and len(keys) > MAX_FIELDS:
         timelike = varying
     if len(timelike) != 1:
@@ -72,7 +73,14 @@ def _in_rows(keys: dict[tuple[int, ...], StoredArray], time: int) -> Numbered | 
     return Numbered(tuple(tuple(row[t] for t in times) for row in ordered), tuple(times))
 
 
-def _label(path: str, position: int) -> str:
-    """What stands before the number at `position` in its part of the path."""
+def _label(path: str, position: int, is_openpmd: bool) -> str:
+    """What stands before the number at `position` in its part of the path.
+
+    Where the part is the number alone, the part above it: ``frames/12``, ``data/100`` of openPMD.
+    """
     match = list(_NUMBER.finditer(path))[position]
-    return path[: match.start()].rpartition("/")[2]
+    above, _, before = path[: match.start()].rpartition("/")
+    if before:
+        return before
+    above = above.rpartition("/")[2].casefold()
+    return "time" if is_openpmd and above == "data" else above.removesuffix("s")
