@@ -41,7 +41,7 @@ print(json.dumps(same))
 """
 
 
-def _convert(server: Server, files: dict[str, NDArray[Any]], **more: Any) -> str:
+def converted(server: Server, files: dict[str, NDArray[Any]], **more: Any) -> str:
     uuid = server.create(files=len(files), **more)
     form = []
     for name, samples in files.items():
@@ -58,13 +58,13 @@ def _convert(server: Server, files: dict[str, NDArray[Any]], **more: Any) -> str
 def volume(local: Server) -> tuple[str, NDArray[Any]]:
     rng = np.random.default_rng(0)
     samples = rng.integers(0, 60_000, (37, 70, 101), np.uint16)
-    return _convert(local, {"volume.tif": samples}), samples
+    return converted(local, {"volume.tif": samples}), samples
 
 
 @pytest.fixture(scope="module")
 def picture(local: Server) -> tuple[str, NDArray[Any]]:
     samples = np.random.default_rng(1).integers(0, 256, (211, 300, 3), np.uint8)
-    return _convert(local, {"picture.tif": samples}), samples
+    return converted(local, {"picture.tif": samples}), samples
 
 
 @pytest.mark.slow
