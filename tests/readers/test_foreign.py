@@ -60,7 +60,7 @@ class TestIndexes:
 
 
 FOREIGN = {
-    "a.grib2": (b"GRIB\0\0\0\2", "GRIB"),
+    "a.bufr": (b"BUFR\0\0\0\4", "BUFR"),
     "a.img": (b"EHFA_HEADER_TAG\0", "ERDAS"),
     "a.mat": (b"MATLAB 5.0 MAT-file, Platform: GLNXA64", "MATLAB 5"),
     "a.czi": (b"ZISRAWFILE\0", "CZI"),
@@ -83,10 +83,10 @@ class TestForeign:
     def test_beside_data_is_noted(self, root: Path) -> None:
         values = np.arange(600, dtype="u2").reshape(20, 30)
         tifffile.imwrite(root / "a.tif", values)
-        (root / "b.grib2").write_bytes(b"GRIB\0\0\0\2")
+        (root / "b.bufr").write_bytes(b"BUFR\0\0\0\4")
         with opened(root) as source:
             assert (whole(source) == values).all()
-            assert any("b.grib2" in note for note in source.spec.notes)
+            assert any("b.bufr" in note for note in source.spec.notes)
 
     def test_raw_data_may_begin_like_anything(self, root: Path) -> None:
         """Who says ``format=raw`` and the size knows what it is."""

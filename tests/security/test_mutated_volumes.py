@@ -22,7 +22,7 @@ from tests.readers.detectors import test_cbf, test_edf
 from tests.readers.dicom import test_dicom
 from tests.readers.fits import test_fits
 from tests.readers.geo import test_envi
-from tests.readers.microscopy import test_lif
+from tests.readers.microscopy import test_dm, test_lif
 from tests.readers.volumes import (
     test_metaimage,
     test_mrc,
@@ -46,6 +46,7 @@ ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
     test_envi: ("bsq", "bil", "fields bip", "one band"),
     test_lif: ("stack", "rgb", "float"),
     test_grib: ("edition 1", "edition 2", "levels", "missing"),
+    test_dm: ("i2", "dm4", "series"),
     test_fits: ("i2", "scaled", "fields", "rice", "rice float", "gzip"),
 }
 MOST_BYTES = 32 << 20

@@ -25,6 +25,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "cbf": ("arrangement",),
     "envi": ("arrangement",),
     "lif": ("arrangement", "image"),
+    "dm": ("arrangement",),
     "grib": (),
     "numpy": ("axes",),
     "npz": ("arrangement", "arrays", "axes"),

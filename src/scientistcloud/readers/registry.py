@@ -45,6 +45,7 @@ READERS: tuple[tuple[str, str], ...] = (
     ("cbf", "scientistcloud.readers.detectors.cbf"),
     ("envi", "scientistcloud.readers.geo.envi"),
     ("lif", "scientistcloud.readers.microscopy.lif"),
+    ("dm", "scientistcloud.readers.microscopy.dm"),
     ("grib", "scientistcloud.readers.weather.grib"),
     ("numpy", "scientistcloud.readers.volumes.numpy"),
     ("npz", "scientistcloud.readers.volumes.npz"),

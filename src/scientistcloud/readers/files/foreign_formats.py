@@ -42,7 +42,6 @@ def _named(name: str, remedy: str) -> ForeignFormat:
 
 
 _MAGICS = (
-    _Magic(b"GRIB", _named("GRIB", _NETCDF)),
     _Magic(b"BUFR", _named("BUFR", _NETCDF)),
     _Magic(b"EHFA_HEADER_TAG", _named("ERDAS Imagine", _GDAL)),
     _Magic(b"HEAD74", _named("ERDAS 7.4", _GDAL)),
@@ -54,8 +53,6 @@ _MAGICS = (
     _Magic(b"OLYMPUSRAWFORMAT", _named("Olympus OIR", _BIOFORMATS)),
     _Magic(_OLE, _named("Olympus OIB", _BIOFORMATS), 0, (".oib",)),
     _Magic(_OLE, _named("Zeiss ZVI", _BIOFORMATS), 0, (".zvi",)),
-    _Magic(b"\0\0\0\3", _named("Gatan DM3", _BIOFORMATS), 0, (".dm3",)),
-    _Magic(b"\0\0\0\4", _named("Gatan DM4", _BIOFORMATS), 0, (".dm4",)),
     _Magic(b"II\x97\x01", _named("FEI SER", _BIOFORMATS), 0, (".ser",)),
     _Magic(b"imaris", _named("an older Imaris", _BIOFORMATS), 0, (".ims",)),
     _Magic(b"\\*File list", _named("Bruker SPM", _ARRAYS)),
