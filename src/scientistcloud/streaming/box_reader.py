@@ -201,6 +201,7 @@ class _Job:
                     block = None
                 else:
                     block = reader.decode_block(payload, self._field, self._timestep)
+                self._result.require_same()
                 key = left[0]
                 self._cache.put(key, block)
                 del left[0]

@@ -167,6 +167,7 @@ def block_body(
     kept with those of boxes.
     """
     (payload,) = result.reader.stored.payloads(timestep, field, [number])
+    result.require_same()
     if payload.data is None:
         result.require_there()
         return _empty_block(result, field), ZLIB

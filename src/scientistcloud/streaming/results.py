@@ -9,7 +9,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class Result:
         The header as it lies on disk.
     record : Mapping
         What ``metadata.json`` says of this output; empty where it says nothing.
+    identity : (int, int), optional
+        Of the folder of blocks, where another conversion would swap it under its name.
     """
 
     uuid: str
@@ -48,6 +50,7 @@ class Result:
     text: bytes
     reader: IdxReader
     record: Mapping[str, Any] = field(default_factory=dict)
+    identity: tuple[int, int] | None = None
 
     @property
     def header(self) -> IdxHeader:
@@ -58,6 +61,13 @@ class Result:
         """What its blocks are kept under."""
         return self.uuid, self.name, self.generation
 
+    @property
+    def blocks_folder(self) -> Path:
+        """The folder that goes away, or is swapped, with all blocks of this result."""
+        first = self.reader.stored.file_name(0, 0, 0).split("/")
+        folder = self.folder / first[0]
+        return folder / first[1] if len(first) > 2 and not self.header.arco else folder
+
     def require_there(self) -> None:
         """Tell a block that was left out from a disk that is away.
 
@@ -66,12 +76,24 @@ class Result:
         StorageUnavailable
             The folder of the blocks is not there.
         """
-        first = self.reader.stored.file_name(0, 0, 0).split("/")
-        folder = self.folder / first[0]
-        if len(first) > 2 and not self.header.arco:
-            folder /= first[1]
-        if not folder.is_dir():
+        if not self.blocks_folder.is_dir():
             raise StorageUnavailable("The blocks of this dataset are not there at the moment.")
+
+    def require_same(self) -> None:
+        """Make sure that what was just read belongs to this header.
+
+        The folder of a generation never holds another's blocks. That of ARCO is swapped under its
+        name; what is read after that is another result's.
+
+        Raises
+        ------
+        StorageUnavailable
+            The folder is another one than when the header was read.
+        """
+        if self.identity is not None and _identity(self.blocks_folder) != self.identity:
+            raise StorageUnavailable(
+                "This dataset was converted again at this moment.", remedy="Open it again."
+            )
 
 
 class Results:
@@ -104,7 +126,7 @@ class Results:
             return newest
         with self._lock:
             found = self._named.get((uuid, name, generation))
-        if found is None:
+        if found is None or found.identity is not None:
             raise ResultNotFound("This result was replaced by a newer one.")
         return found
 
@@ -153,9 +175,17 @@ def _make(uuid: str, name: str, folder: Path, text: bytes, stamp: tuple[int, int
         record = {}
     root = folder.parent if name else folder
     record = record or _record(root / "metadata.json")
-    return Result(
-        uuid, name, generation, folder, text, IdxReader(header, folder), _part(record, name)
-    )
+    reader = IdxReader(header, folder)
+    result = Result(uuid, name, generation, folder, text, reader, _part(record, name))
+    return replace(result, identity=_identity(result.blocks_folder)) if header.arco else result
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        seen = folder.stat()
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino
 
 
 def _record(path: Path) -> dict[str, Any]:
