@@ -23,7 +23,17 @@ from scientistcloud.api.portal import files as portal_files
 from scientistcloud.api.portal import uploads as portal_uploads
 from scientistcloud.api.problems import RESPONSES, add_handlers
 from scientistcloud.api.streams import routes as streams
-from scientistcloud.api.v2 import datasets, events, files, people, sharing, system, tus, uploads
+from scientistcloud.api.v2 import (
+    datasets,
+    events,
+    files,
+    looks,
+    people,
+    sharing,
+    system,
+    tus,
+    uploads,
+)
 from scientistcloud.datasets.watching.statuses import StatusChange, StatusWatch
 from scientistcloud.errors import DatabaseUnavailable, printable
 from scientistcloud.release import __version__
@@ -46,6 +56,7 @@ ROUTERS = (
     streams.boxes,
     tus.router,
     uploads.router,
+    looks.router,
     events.router,
     files.router,
     sharing.router,

@@ -18,6 +18,7 @@ from scientistcloud.datasets.catalogue.trash import COLLECTION as TRASH
 from scientistcloud.datasets.catalogue.trash import Trash
 from scientistcloud.datasets.documents.collection import GuardedCollection
 from scientistcloud.datasets.store import DatasetStore
+from scientistcloud.service.looking import Looking
 from scientistcloud.settings import Settings
 from scientistcloud.streaming.block_cache import BlockCache
 from scientistcloud.streaming.box_reader import BoxReader
@@ -52,6 +53,7 @@ class ApiContext:
             settings.oidc_audience,
         )
         self.hashes = RunningHashes()
+        self.looking = Looking(settings)
         self.stopping = threading.Event()
 
     @property
@@ -115,6 +117,7 @@ class ApiContext:
 
     def close(self) -> None:
         self.stopping.set()
+        self.looking.close()
         self.boxes.close()
         self.link.close()
 

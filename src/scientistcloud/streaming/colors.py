@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -47,6 +47,20 @@ class Look:
     palette: str = DEFAULT_PALETTE
     scale: Scale = "linear"
     fill: float | None = None
+
+
+def first_look(
+    pictures: Sequence[NDArray[Any]], components: int, fill: float | None = None
+) -> Look:
+    """How samples of one field are shown at first: bytes of colour as they are, else all values."""
+    if components >= 3 and all(each.dtype == np.uint8 for each in pictures):
+        return Look(0, 255)
+    low, high = np.inf, -np.inf
+    for each in pictures:
+        shown = each[np.isfinite(each) & (True if fill is None else each != fill)]
+        if shown.size:
+            low, high = min(low, float(shown.min())), max(high, float(shown.max()))
+    return Look(low, high, fill=fill) if low <= high else Look(0.0, 1.0, fill=fill)
 
 
 def paint(samples: NDArray[Any], components: int, look: Look) -> NDArray[np.uint8]:

@@ -64,6 +64,7 @@ def create_dataset(
     known = context.store.find(values["uuid"]) if idempotency_key else None
     document = known or create(context.store, caller.email, values)
     note(granted, "create", str(document["uuid"]))
+    context.looking.prepare()
     response.headers["location"] = (
         f"{request.scope.get('root_path', '')}/api/v2/datasets/{document['uuid']}"
     )

@@ -42,6 +42,13 @@ class NewDataset(Strict):
     is_public_downloadable: bool = False
 
 
+class Choices(Strict):
+    """Choices for a look at an upload; without them, those of its document."""
+
+    sensor: Annotated[str, StringConstraints(max_length=64)] | None = None
+    parameters: dict[str, Any] | None = None
+
+
 class Problem(BaseModel):
     """Why a conversion failed, in the user's words."""
 

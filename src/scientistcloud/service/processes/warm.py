@@ -32,8 +32,9 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 def main(descriptor: int) -> None:
     """Serve launches on the channel `descriptor` until it is closed."""
-    from scientistcloud.service.processes import attempt
+    from scientistcloud.service.processes import attempt, look
 
+    assert look  # imported for the children
     attempt.rehearse()
     if threading.active_count() > 1:
         raise RuntimeError("a process that forks must have a single thread")
@@ -63,6 +64,12 @@ def _serve(channel: Channel) -> None:
                 _kill(message, jobs)
 
 
+def _carry_out(order: Message, channel: Channel) -> int:
+    from scientistcloud.service.processes import attempt, look
+
+    return look.run_look(order) if "look" in order else attempt.run_attempt(order, channel)
+
+
 def _wake_on_child_exit() -> socket.socket:
     """A socket that becomes readable when a child ends."""
     near, far = socket.socketpair()
@@ -83,9 +90,7 @@ def _launch(
         try:
             wakeup.close()
             _become_child(channel, warm)
-            from scientistcloud.service.processes.attempt import run_attempt
-
-            status = run_attempt(message["order"], Channel.of_descriptor(descriptor))
+            status = _carry_out(message["order"], Channel.of_descriptor(descriptor))
         finally:
             sys.stderr.flush()
             os._exit(status)  # nothing of the warm process is to be torn down here
