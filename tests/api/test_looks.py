@@ -43,14 +43,14 @@ def _tiff(samples: np.ndarray) -> bytes:
 def test_a_glimpse_has_the_colours_of_the_samples(server: Server) -> None:
     uuid = _upload(server, "a.tif", _tiff(VOLUME))
     found = server.http.post(f"/api/v2/datasets/{uuid}/glimpse").raise_for_status().json()
-    assert found["dims"] == [40, 30, 12] and found["dtype"] == "uint16"
+    assert (found["dims"], found["dtype"]) == ([40, 30, 12], "uint16")
     look = Look(*found["range"])
     cuts = (VOLUME[6], VOLUME[:, 15], VOLUME[:, :, 20])
     for told, plane in zip(found["planes"], cuts, strict=True):
         shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(told["png"]))))
         np.testing.assert_array_equal(shown, paint(plane, 1, look))
     document = server.find(uuid)
-    assert document and document["status"] == "uploading", "nothing was converted or queued"
+    assert (document or {})["status"] == "uploading", "nothing was converted or queued"
 
 
 def test_an_inspection_names_choices_and_another_one_changes_what_is_made(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Iterator
@@ -78,8 +79,6 @@ def _canvas(page: Any, index: int = 0) -> np.ndarray:
     """What a canvas shows, as bytes of RGBA."""
     script = "(canvas) => canvas.toDataURL('image/png')"
     text = page.locator("canvas").nth(index).evaluate(script)
-    import base64
-
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))))
 
 
@@ -109,6 +108,38 @@ def test_a_folder_is_dropped_watched_looked_into_and_shared(
     other = server.http.get(f"/api/v2/datasets?token={link.partition('token=')[2]}").json()
     assert [each["uuid"] for each in other["datasets"]] == [uuid]
     stranger.close()
+
+
+def test_an_upload_is_looked_at_before_it_is_converted(
+    server: Server, page: Any, tmp_path: Path
+) -> None:
+    """Another choice changes what would be made, and the pictures are those of the samples."""
+    values = np.random.default_rng(2).random((6, 30, 50)).astype(np.float32)
+    np.save(tmp_path / "film.npy", values)
+    page.goto(f"{server.address}/upload")
+    page.set_input_files("input[type=file] >> nth=0", str(tmp_path / "film.npy"))
+    page.click("button[value=look]")
+    page.wait_for_selector("form[data-inspected]", timeout=30_000)
+    page.wait_for_selector("[data-glimpse='3'] img")
+    uuid = page.locator("section[data-uuid]").get_attribute("data-uuid")
+    document = server.find(uuid)
+    assert (document or {})["status"] == "uploading", "it waits for the choices"
+    cuts = (values[3], values[:, 15], values[:, :, 25])
+    low = float(min(each.min() for each in cuts))
+    high = float(max(each.max() for each in cuts))
+    for index, plane in enumerate(cuts):
+        picture = page.locator("[data-glimpse] img").nth(index).get_attribute("src")
+        data = base64.b64decode(picture.partition(",")[2])
+        shown = np.asarray(Image.open(io.BytesIO(data)))
+        np.testing.assert_array_equal(shown, paint(plane, 1, Look(low, high)))
+    page.select_option("[data-parameter=axes] select", "tyx")
+    page.wait_for_selector("[data-glimpse='1'] img", timeout=30_000)
+    page.wait_for_selector("form[data-inspected] td:has-text('6 timesteps')")
+    assert page.locator("[data-parameter=axes] option").count() > 2, "one can choose again"
+    page.click("form[data-inspected] button.main")
+    page.wait_for_selector("section[data-stage=done]", timeout=60_000)
+    found = server.http.get(f"/api/v2/datasets/{uuid}/description").json()
+    assert (found["dims"], len(found["timesteps"])) == ([50, 30], 6)
 
 
 @pytest.mark.parametrize("palette", ["viridis", "gray", "RdBu_r"])

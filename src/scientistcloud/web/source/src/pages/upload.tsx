@@ -7,10 +7,13 @@ import { listen } from "../api/events";
 import { pickedFiles, pickedFrom, Uploading, type Picked, type UploadProgress } from "../api/uploading";
 import { stageInWords } from "../parts/dataset-card";
 import { Failure } from "../parts/failure";
+import { Glimpses } from "../parts/glimpses";
+import { Inspection } from "../parts/inspection";
+import { SENSORS } from "../parts/sensors";
 import { duration, number, size, t } from "../words";
 
 const HIDDEN = /(^|\/)(\.|Thumbs\.db$|desktop\.ini$|__MACOSX\/)/;
-const SENSORS = ["OTHER", "TIFF", "TIFF RGB", "NETCDF", "HDF5", "4D_NEXUS", "IDX", "RGB", "MAPIR"];
+const ORDER = new Intl.Collator(undefined, { numeric: true });
 const SHOWN = 200;
 const KEPT = "upload-under-way";
 
@@ -20,6 +23,7 @@ export function UploadPage() {
   const [progress, setProgress] = useState<UploadProgress | null>(null);
   const [dataset, setDataset] = useState<Dataset | null>(null);
   const [failure, setFailure] = useState<unknown>(null);
+  const [isToBeLookedAt, setToBeLookedAt] = useState(false);
   const uploading = useRef<Uploading | null>(null);
 
   useEffect(() => {
@@ -28,6 +32,10 @@ export function UploadPage() {
     };
     addEventListener("beforeunload", warn);
     return () => removeEventListener("beforeunload", warn);
+  }, []);
+  useEffect(() => {
+    const former = new URLSearchParams(location.search).get("of");
+    if (former) read(former).then((found) => { setToBeLookedAt(true); setDataset(found); }, setFailure);
   }, []);
   useEffect(() => {
     if (!dataset) return;
@@ -46,7 +54,8 @@ export function UploadPage() {
     const plain = found.filter(({ path }) => !HIDDEN.test(path));
     setPicked((former) => {
       const known = new Set(former.map(({ path }) => path));
-      return [...former, ...plain.filter(({ path }) => !known.has(path))];
+      const all = [...former, ...plain.filter(({ path }) => !known.has(path))];
+      return all.sort((one, other) => ORDER.compare(one.path, other.path));
     });
   };
   const drop = (event: DragEvent): void => {
@@ -58,9 +67,10 @@ export function UploadPage() {
     event.preventDefault();
     setFailure(null);
     const form = new FormData(event.currentTarget as HTMLFormElement);
+    const isLook = (event.submitter as HTMLButtonElement | null)?.value === "look";
     const name = String(form.get("name") || nameOf(picked));
     const tags = String(form.get("tags") ?? "").split(",").map((each) => each.trim()).filter(Boolean);
-    const body = { name, sensor: String(form.get("sensor")), tags, files: picked.length };
+    const body = { name, sensor: String(form.get("sensor")), tags, ...(!isLook && { files: picked.length }) };
     create(body, keyOf(picked, name)).then((made) => {
       setDataset(made);
       uploading.current = new Uploading(made.uuid, picked, setProgress, (failed) => {
@@ -68,6 +78,7 @@ export function UploadPage() {
         sessionStorage.removeItem(KEPT);
         localStorage.removeItem(keyName(picked, name));
         if (failed.length) setFailure(new Error(t("files_failed", { count: failed.length, names: failed.slice(0, 5).join(", ") })));
+        else if (isLook) read(made.uuid).then((now) => { setToBeLookedAt(true); setDataset(now); }, setFailure);
         else finish(made.uuid).then(setDataset, () => read(made.uuid).then(setDataset, setFailure));
       });
       uploading.current.start();
@@ -101,7 +112,10 @@ export function UploadPage() {
           <label>{t("name")}<input name="name" maxLength={255} defaultValue={nameOf(picked)} /></label>
           <label>{t("sensor")}<select name="sensor">{SENSORS.map((each) => <option key={each} value={each}>{each === "OTHER" ? t("found_out") : each}</option>)}</select></label>
           <label>{t("tags")}<input name="tags" /></label>
-          <button class="main">{t("send")}</button>
+          <div class="row">
+            <button class="main">{t("send")}</button>
+            <button name="then" value="look">{t("send_look")}</button>
+          </div>
           <div class="scroll">
             <table>
               <thead><tr><th>{t("name")}</th><th class="number">{t("size")}</th></tr></thead>
@@ -113,14 +127,21 @@ export function UploadPage() {
           {picked.length > SHOWN && <p>{t("and_more", { count: number(picked.length - SHOWN) })}</p>}
         </form>
       )}
-      {dataset && <Way dataset={dataset} progress={progress} />}
+      {dataset && <Way dataset={dataset} progress={progress} isToBeLookedAt={isToBeLookedAt} onStarted={(now) => { setToBeLookedAt(false); setDataset(now); }} />}
       {failure !== null && <Failure error={failure} />}
     </>
   );
 }
 
+interface WayProps {
+  dataset: Dataset;
+  progress: UploadProgress | null;
+  isToBeLookedAt: boolean;
+  onStarted: (dataset: Dataset) => void;
+}
+
 /** Upload, check and conversion as separate stages: never "100 %" and silence. */
-function Way({ dataset, progress }: { dataset: Dataset; progress: UploadProgress | null }) {
+function Way({ dataset, progress, isToBeLookedAt, onStarted }: WayProps) {
   const left = progress && progress.rate > 0 ? (progress.bytes - progress.sent) / progress.rate : null;
   const isSending = dataset.stage === "upload";
   return (
@@ -144,8 +165,10 @@ function Way({ dataset, progress }: { dataset: Dataset; progress: UploadProgress
         </p>
       )}
       {dataset.error && <div class="error"><p>{dataset.error.message}</p><p><strong>{t("what_to_do")}</strong> {dataset.error.remedy}</p></div>}
+      {isToBeLookedAt && <Inspection dataset={dataset} onStarted={onStarted} />}
+      {!isSending && !isToBeLookedAt && dataset.stage !== "failed" && <Glimpses uuid={dataset.uuid} />}
       <div class="row">
-        {dataset.has_result && <a class="button" href={`./view/${encodeURIComponent(dataset.uuid)}`}>{t("look")}</a>}
+        {dataset.has_result && <a class={`button${isToBeLookedAt ? "" : " main"}`} href={`./view/${encodeURIComponent(dataset.uuid)}`}>{t("look")}</a>}
         <a class="button" href="./">{t("datasets")}</a>
         {(dataset.stage === "done" || dataset.stage === "failed") && <button type="button" onClick={() => location.reload()}>{t("another")}</button>}
       </div>

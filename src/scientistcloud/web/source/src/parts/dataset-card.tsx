@@ -43,6 +43,9 @@ export function DatasetCard({ dataset, onChanged, onEdit, onShare, onRetry, onDe
         {dataset.tags.length > 0 && <div class="tags">{dataset.tags.map((tag) => <span key={tag} dir="auto">{tag}</span>)}</div>}
         <div class="row">
           {dataset.has_result && <a class="button" href={view}>{t("look")}</a>}
+          {stage === "upload" && rights.includes("change") && (dataset.files ?? 0) > 0 && (
+            <a class="button" href={`./upload?of=${encodeURIComponent(uuid)}`}>{t("look_first")}</a>
+          )}
           {rights.includes("change") && (stage === "failed" || stage === "done" || stage === "cancelled") && (
             <button type="button" onClick={onRetry}>{t("convert_again")}</button>
           )}
@@ -51,7 +54,7 @@ export function DatasetCard({ dataset, onChanged, onEdit, onShare, onRetry, onDe
           )}
           {rights.includes("change") && <button type="button" onClick={onEdit}>{t("edit")}</button>}
           {rights.includes("manage") && <button type="button" onClick={onShare}>{t("share")}</button>}
-          {rights.includes("download") && <a class="button" href={zipOf(uuid, "upload")} download>{t("files")}</a>}
+          {rights.includes("download") && (dataset.files ?? 0) > 0 && <a class="button" href={zipOf(uuid, "upload")} download>{t("files")}</a>}
           {rights.includes("delete") && <button type="button" class="bad" onClick={onDelete}>{t("delete")}</button>}
         </div>
       </div>
@@ -74,7 +77,7 @@ function Progress({ dataset }: { dataset: Dataset }) {
   ].filter(Boolean);
   return (
     <>
-      <progress max="100" value={dataset.stage === "queue" ? undefined : percent} aria-label={t("progress")} />
+      <progress max="100" value={dataset.stage === "queue" || percent === 0 ? undefined : percent} aria-label={t("progress")} />
       <small>{parts.join(" · ")}{waiting && ` ${waiting}`}</small>
     </>
   );

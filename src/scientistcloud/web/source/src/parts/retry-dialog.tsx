@@ -4,18 +4,12 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../api/client";
 import type { Dataset } from "../api/datasets";
 import { retry } from "../api/datasets";
+import type { Choice } from "../api/looks";
 import { t } from "../words";
 import { Dialog } from "./dialog";
 import { Failure } from "./failure";
+import { SENSORS } from "./sensors";
 
-const SENSORS = ["", "TIFF", "TIFF RGB", "NETCDF", "HDF5", "4D_NEXUS", "IDX", "RGB", "MAPIR", "OTHER"];
-
-export interface Choice {
-  parameter: string;
-  chosen: string;
-  rule: string;
-  alternatives: string[];
-}
 
 export function RetryDialog({ dataset, onClose, onChanged }: { dataset: Dataset; onClose: () => void; onChanged: (dataset: Dataset) => void }) {
   const [failure, setFailure] = useState<unknown>(null);
@@ -60,7 +54,7 @@ export function RetryDialog({ dataset, onClose, onChanged }: { dataset: Dataset;
           </label>
         ))}
         <label>{t("sensor")}
-          <select name="sensor">{SENSORS.map((each) => <option key={each} value={each}>{each || t("as_it_is")}</option>)}</select>
+          <select name="sensor">{["", ...SENSORS].map((each) => <option key={each} value={each}>{each || t("as_it_is")}</option>)}</select>
         </label>
         <label>{t("parameters")}<textarea class="mono" rows={4} value={text} onInput={(event) => setText(event.currentTarget.value)} /></label>
         <button class="main">{t("convert_again")}</button>
