@@ -273,14 +273,14 @@ def _choose(candidates: Matches, sensor: Sensor, wanted: str | None) -> str:
 
 def _refuse_empty_members(listing: Listing, names: Sequence[str]) -> None:
     """A file of the series that holds nothing is one that did not arrive."""
-    wordings = {parsed.wording for parsed in parse_names(names)}
+    wordings = {parsed.wording for parsed in parse_names(names) if parsed.numbers}
     suffixes = {name[len(stem(name)) :] for name in names}
     alike = [
         name
         for name in listing.empty
         if name[len(stem(name)) :] in suffixes and parse_names([name])[0].wording in wordings
     ]
-    if alike and len(names) > 1:
+    if alike:
         more = f" and {len(alike) - 8} more" if len(alike) > 8 else ""
         raise CorruptSource(
             f"{len(alike)} of the {len(names) + len(alike)} files are empty (0 bytes): "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scientistcloud.errors import InvalidOptions, PermanentError
+from scientistcloud.errors import InvalidOptions, PermanentError, UnsupportedLayout
 from scientistcloud.readers.base import Choice, DatasetSpec, FieldSpec, Selection, SourceSpec
 from scientistcloud.readers.cf.datasets import datasets_of, described
 from scientistcloud.readers.cf.grids import CfGrids, GridField, grids_of
@@ -26,6 +26,16 @@ class _Opened:
     found: CfGrids
     datasets: list[tuple[DatasetSpec, tuple[GridField, ...]]]
     metadata: dict[str, Any]
+    without_records: frozenset[str] = frozenset()
+
+    @property
+    def variables(self) -> set[str]:
+        """The paths of what is converted."""
+        return {member.variable.path for _, members in self.datasets for member in members}
+
+    @property
+    def times(self) -> tuple[Any, ...]:
+        return tuple(time for dataset, _ in self.datasets for time in dataset.times)
 
     @property
     def signature(self) -> tuple[Any, ...]:
@@ -45,9 +55,11 @@ def open_files(paths: Sequence[Path], selection: Selection) -> CfSource:
 def _open(files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]) -> CfSource:
     paths, choices = named_files(paths, files.name_of, parameters)
     opened, notes = _open_all(files, paths, parameters)
+    opened = _with_records(files, opened, notes)
     parts: dict[str, tuple[CfPart, ...]] = {}
     if any(o.signature != opened[0].signature for o in opened):
-        datasets = _apart(files, opened, parts, choices)
+        rule = "files with unlike grids are datasets of their own; {} is the largest"
+        datasets = _apart(files, opened, parts, choices, rule)
         # What was chosen in one file cannot be asked of all.
         notes += [
             f"{files.name_of(o.file)}: {c.parameter} {c.chosen} ({c.rule})."
@@ -58,6 +70,9 @@ def _open(files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]) 
         choices += opened[0].found.choices
         if len(opened) == 1:
             datasets = _parts_of(files, opened[0], parts, "")
+        elif opened[0].times and all(o.times == opened[0].times for o in opened):
+            rule = "files with the same times are members, datasets of their own; {} is the first"
+            datasets = _apart(files, opened, parts, choices, rule)
         else:
             datasets = _series(files, opened, parts, choices)
     notes += [note for o in opened for note in o.found.notes]
@@ -82,7 +97,8 @@ def _open_all(
         try:
             opened.append(_open_one(files, path, parameters))
         except PermanentError as error:
-            if len(paths) > 1 and isinstance(error, InvalidOptions):
+            is_empty = isinstance(error, UnsupportedLayout) and _is_without_records(files, path)
+            if len(paths) > 1 and (is_empty or isinstance(error, InvalidOptions)):
                 notes.append(f"{files.name_of(path)} was left out: {error.message}")
                 first = first or error
                 continue
@@ -100,7 +116,31 @@ def _open_one(files: NetcdfFiles, path: Path, parameters: Mapping[str, Any]) -> 
     def bytes_of(member: GridField) -> int:
         return working_bytes(member, CHUNK_CACHE_BYTES)
 
-    return _Opened(path, found, datasets_of(variables, found, bytes_of), described(variables))
+    datasets = datasets_of(variables, found, bytes_of)
+    empty = frozenset(path for path, each in variables.by_path.items() if 0 in each.shape)
+    return _Opened(path, found, datasets, described(variables), empty)
+
+
+def _is_without_records(files: NetcdfFiles, path: Path) -> bool:
+    """Whether all that could grow in a file has no record yet."""
+    found = files.variables(path)
+    lengths = [
+        each.shape[0]
+        for each in found.by_path.values()
+        if each.dims and each.dims[0] in found.unlimited
+    ]
+    return bool(lengths) and not any(lengths)
+
+
+def _with_records(files: NetcdfFiles, opened: list[_Opened], notes: list[str]) -> list[_Opened]:
+    """Without the files in which what the others hold is declared, but has no record yet."""
+    held = {path for one in opened for path in one.variables}
+    kept = [one for one in opened if not one.without_records & held]
+    if not kept or len(kept) == len(opened):
+        return opened
+    left_out = [files.name_of(one.file) for one in opened if one not in kept]
+    notes.append(f"Left out, as without a record: {', '.join(left_out)}.")
+    return kept
 
 
 def _part(files: NetcdfFiles, file: Path, member: GridField) -> CfPart:
@@ -177,6 +217,7 @@ def _apart(
     opened: list[_Opened],
     parts: dict[str, tuple[CfPart, ...]],
     choices: list[Choice],
+    rule: str,
 ) -> list[DatasetSpec]:
     opened.sort(key=lambda o: -o.datasets[0][0].samples_bytes)
     result: list[DatasetSpec] = []
@@ -187,6 +228,5 @@ def _apart(
             name = output_name(wanted, taken) if result else ""
             result.append(replace(dataset, name=name))
     names = [files.name_of(o.file) for o in opened]
-    rule = f"files with unlike grids are datasets of their own; {names[0]} is the largest"
-    choices.append(all_files(rule, names))
+    choices.append(all_files(rule.format(names[0]), names))
     return result
