@@ -173,3 +173,55 @@ def test_random_orders_keep_every_sample(root: Path) -> None:
             assert source.spec.datasets[0].shape == (4, 5, 6), n
             for t in range(3):
                 assert same(whole(source, timestep=t), values[t])
+
+
+class TestWritten:
+    @staticmethod
+    def declare(path: Path, *names: str) -> netCDF4.Dataset:
+        file = netCDF4.Dataset(path, "w")
+        for name, size in (("y", 40), ("x", 30)):
+            file.createDimension(name, size)
+        for name in names:
+            file.createVariable(name, "i2", ("y", "x"), chunksizes=(10, 30))
+        return file
+
+    def test_nothing(self, root: Path) -> None:
+        self.declare(root / "a.nc", "a", "b").close()
+        error = error_of(root)
+        assert error.code == "UnsupportedLayout"
+        assert "nothing was ever written" in error.message
+
+    def test_one_of_two(self, root: Path) -> None:
+        with self.declare(root / "a.nc", "a", "b") as file:
+            file["b"][:] = 7
+        with opened(root) as source:
+            assert [f.name for f in source.spec.datasets[0].fields] == ["b"]
+            assert any("'a'" in note for note in source.spec.notes)
+
+    def test_in_part(self, root: Path) -> None:
+        with self.declare(root / "a.nc", "a") as file:
+            file["a"][:30] = 7
+        with opened(root) as source:
+            assert any("25 %" in n and "[30:40, 0:30]" in n for n in source.spec.notes)
+            assert source.spec.datasets[0].fields[0].fill_value == -32767
+
+    def test_wholly(self, root: Path) -> None:
+        with self.declare(root / "a.nc", "a") as file:
+            file["a"][:] = 7
+        with opened(root) as source:
+            assert not source.spec.notes
+            assert source.spec.datasets[0].fields[0].fill_value is None
+
+
+def test_scaling_of_minc_is_told(root: Path) -> None:
+    with netCDF4.Dataset(root / "a.mnc.nc", "w", format="NETCDF3_CLASSIC") as file:
+        for name, size in (("zspace", 3), ("yspace", 4), ("xspace", 5)):
+            file.createDimension(name, size)
+        image = file.createVariable("image", "i2", ("zspace", "yspace", "xspace"))
+        image.setncatts({"image-max": "--->image-max", "image-min": "--->image-min"})
+        image[:] = np.arange(60).reshape(3, 4, 5)
+        for name in ("image-max", "image-min"):
+            file.createVariable(name, "f8", ("zspace",))[:] = 1.0
+    with opened(root) as source:
+        assert source.spec.datasets[0].shape == (3, 4, 5)
+        assert any("image-max" in note for note in source.spec.notes)

@@ -109,7 +109,13 @@ def axis_of_dim(
         meaning = Meaning.UNKNOWN if says_little else named
         if coordinate is not None:
             meaning = _coordinate_meaning(coordinate, meaning)
-    return NamedAxis(name, length, meaning, coordinate is not None)
+    is_named = coordinate is not None or _is_space(name)
+    return NamedAxis(name, length, meaning, is_named)
+
+
+def _is_space(name: str) -> bool:
+    """Whether the name alone says that it is an axis of space, so no colours."""
+    return meaning_of(name) in (Meaning.X, Meaning.Y, Meaning.Z)
 
 
 def _coordinate_meaning(coordinate: Variable, otherwise: Meaning) -> Meaning:

@@ -6,7 +6,7 @@ import errno
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from scientistcloud.errors import (
     UnsafeLink,
     UnsupportedLayout,
 )
+from scientistcloud.readers.arrays.absence import Absence
 from scientistcloud.readers.arrays.attributes import text
 from scientistcloud.readers.cf.packing import Packing
 from scientistcloud.readers.cf.variables import Variable, Variables
@@ -60,11 +61,19 @@ def translated(name: str) -> Iterator[None]:
 
 
 class NetcdfFiles:
-    """The NetCDF files of one source; at most 16 stay open."""
+    """The NetCDF files of one source; at most 16 stay open.
+
+    Attributes
+    ----------
+    absences : dict
+        For each file that was checked, by the paths of its variables, the chunks that were never
+        written.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._files: OrderedDict[Path, Any] = OrderedDict()
+        self.absences: dict[Path, dict[str, Absence]] = {}
 
     def name_of(self, file: Path) -> str:
         """The name of a file for messages, relative to the root."""
@@ -76,7 +85,7 @@ class NetcdfFiles:
         if read_head(file, 4) in MAGICS:
             check_length(file)
         else:
-            _check_links(self.root, file)
+            self.absences[file] = _check_links(self.root, file)
 
     def open(self, file: Path) -> Any:
         """The open dataset, which hands out stored values as they are."""
@@ -121,7 +130,40 @@ class NetcdfFiles:
             with translated(name):
                 return np.asarray(self.raw(file, path)[...])
 
-        return Variables(found, frozenset(unlimited), load, attributes)
+        return Variables(self._written(file, found), frozenset(unlimited), load, attributes)
+
+    def _written(self, file: Path, found: dict[str, Variable]) -> dict[str, Variable]:
+        """The variables without those of two axes or more to which nothing was ever written.
+
+        Raises
+        ------
+        UnsupportedLayout
+            That leaves none of two axes or more.
+        """
+        absent = {p for p, a in self.absences.get(file, {}).items() if a.is_whole and p in found}
+        broad = [p for p, v in found.items() if sum(n > 1 for n in v.shape) >= 2 and v.dtype]
+        if absent and absent >= set(broad):
+            raise UnsupportedLayout(
+                f"{self.name_of(file)} declares {sorted(absent)[0]!r}, but nothing was ever "
+                "written to it.",
+                remedy="Check that the run or export was completed, and upload it again.",
+            )
+        return {path: variable for path, variable in found.items() if path not in absent}
+
+    def absence_notes(self, file: Path, used: Sequence[Variable]) -> list[str]:
+        """Sentences about what was never written: of the variables `used`, and of all of others."""
+        absences = self.absences.get(file, {})
+        notes = [
+            f"Left out, as nothing was ever written to it: {path!r} of {self.name_of(file)}."
+            for path, absence in absences.items()
+            if absence.is_whole
+        ]
+        for variable in used:
+            absence = absences.get(variable.path)
+            if absence is not None and absence.is_partial:
+                fill = variable.attributes.get("_FillValue", "of NetCDF")
+                notes.append(absence.sentence(variable.path, fill))
+        return notes
 
     def raw(self, file: Path, path: str) -> Any:
         """The variable of netCDF4."""
@@ -143,20 +185,35 @@ class NetcdfFiles:
             return block.astype(block.dtype.newbyteorder("="), copy=False)
 
 
-def _check_links(root: Path, file: Path) -> None:
-    """Look for what would lead a NetCDF-4 file to other files; the library follows it blindly."""
+def _check_links(root: Path, file: Path) -> dict[str, Absence]:
+    """Look for what would lead a NetCDF-4 file to other files; the library follows it blindly.
+
+    Returns
+    -------
+    dict
+        What was never written of the variables of two axes or more, by their paths.
+    """
     from scientistcloud.readers.hdf5.catalogue import catalogue
     from scientistcloud.readers.hdf5.files import Hdf5Files, Place
+    from scientistcloud.readers.hdf5.written import absence_of
 
     files = Hdf5Files(root)
+    absences: dict[str, Absence] = {}
     try:
         found = catalogue(files, Place(file, "/"))
+        for path, array in found.arrays.items():
+            if array.problem is None and array.rank >= 2 and array.members and array.size:
+                missing = absence_of(files, [array.place], array.shape)
+                is_written = array.storage is None or array.storage.is_written
+                if missing is not None or not is_written:
+                    absences[path.strip("/")] = missing or Absence(1, 0)
     finally:
         files.close()
     problems = [*found.links.values(), *(a.problem for a in found.arrays.values())]
     for problem in problems:
         if isinstance(problem, MissingMember | UnsafeLink):
             raise problem
+    return absences
 
 
 def _variable(path: str, variable: Any) -> Variable:

@@ -11,7 +11,9 @@ from scientistcloud.errors import InvalidOptions, PermanentError, UnsupportedLay
 from scientistcloud.readers.base import Choice, DatasetSpec, FieldSpec, Selection, SourceSpec
 from scientistcloud.readers.cf.datasets import datasets_of, described
 from scientistcloud.readers.cf.grids import CfGrids, GridField, grids_of
+from scientistcloud.readers.cf.packing import DEFAULT_FILLS
 from scientistcloud.readers.cf.source import CfPart, CfSource, working_bytes
+from scientistcloud.readers.cf.variables import Variable
 from scientistcloud.readers.files.named_files import all_files, named_files
 from scientistcloud.readers.files.open_files import handed_over
 from scientistcloud.readers.files.output_names import output_name
@@ -76,6 +78,10 @@ def _open(files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]) 
         else:
             datasets = _series(files, opened, parts, choices)
     notes += [note for o in opened for note in o.found.notes]
+    for o in opened:
+        used = {m.variable.path: m.variable for _, members in o.datasets for m in members}
+        notes += files.absence_notes(o.file, list(used.values()))
+        notes += _minc_notes(files.name_of(o.file), used)
     spec = SourceSpec(
         "NetCDF" if len(opened) == 1 else f"NetCDF, {len(opened)} files",
         tuple(datasets),
@@ -85,6 +91,17 @@ def _open(files: NetcdfFiles, paths: list[Path], parameters: Mapping[str, Any]) 
         {files.name_of(o.file): o.metadata for o in opened[:_MAX_DESCRIBED_FILES]},
     )
     return CfSource(spec, parts, files.close)
+
+
+def _minc_notes(name: str, used: Mapping[str, Variable]) -> list[str]:
+    """Of MINC 1: its slices are scaled by variables beside the image, which is not applied."""
+    image = used.get("image")
+    if image is None or not {"image-max", "image-min"} <= set(image.attributes):
+        return []
+    return [
+        f"MINC scales the image of {name} slice by slice (image-min and image-max for the ends of "
+        "valid_range): that is not applied, the values are as stored."
+    ]
 
 
 def _open_all(
@@ -116,7 +133,8 @@ def _open_one(files: NetcdfFiles, path: Path, parameters: Mapping[str, Any]) -> 
     def bytes_of(member: GridField) -> int:
         return working_bytes(member, CHUNK_CACHE_BYTES)
 
-    datasets = datasets_of(variables, found, bytes_of)
+    made = datasets_of(variables, found, bytes_of)
+    datasets = [(_with_fills(d, members, files, path), members) for d, members in made]
     empty = frozenset(path for path, each in variables.by_path.items() if 0 in each.shape)
     return _Opened(path, found, datasets, described(variables), empty)
 
@@ -141,6 +159,21 @@ def _with_records(files: NetcdfFiles, opened: list[_Opened], notes: list[str]) -
     left_out = [files.name_of(one.file) for one in opened if one not in kept]
     notes.append(f"Left out, as without a record: {', '.join(left_out)}.")
     return kept
+
+
+def _with_fills(
+    dataset: DatasetSpec, members: Sequence[GridField], files: NetcdfFiles, path: Path
+) -> DatasetSpec:
+    """Integers that were written in part have NetCDF's own fill value for no data."""
+    absences = files.absences.get(path, {})
+    fields = []
+    for field, member in zip(dataset.fields, members, strict=True):
+        default = DEFAULT_FILLS.get(f"{field.dtype.kind}{field.dtype.itemsize}")
+        is_partial = member.variable.path in absences and field.dtype.kind in "iu"
+        if is_partial and field.fill_value is None and default is not None:
+            field = replace(field, fill_value=int(default))
+        fields.append(field)
+    return replace(dataset, fields=tuple(fields))
 
 
 def _part(files: NetcdfFiles, file: Path, member: GridField) -> CfPart:
