@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import FileResponse, Response
 from isal import isal_zlib
 
+from scientistcloud.api.outbox import BoundedResponse
 from scientistcloud.streaming.answer import Answer
 
 EXPOSED = (
@@ -68,7 +69,9 @@ def _ranged(request: Request, body: bytes, answer: Answer, headers: dict[str, st
     """One range of the body where one is asked for; other requests get all of it."""
     asked = _RANGE.fullmatch(request.headers.get("range", ""))
     if asked is None or not any(asked.groups()) or "content-encoding" in headers:
-        return Response(body, answer.status, headers, answer.media_type)
+        return BoundedResponse(
+            body, answer.status, headers, answer.media_type, may_refuse=not answer.of_blocks
+        )
     first, last = asked.groups()
     size = len(body)
     if first:
@@ -78,4 +81,6 @@ def _ranged(request: Request, body: bytes, answer: Answer, headers: dict[str, st
     if start >= stop:
         return Response(b"", 416, {**headers, "content-range": f"bytes */{size}"})
     headers["content-range"] = f"bytes {start}-{stop - 1}/{size}"
-    return Response(body[start:stop], 206, headers, answer.media_type)
+    return BoundedResponse(
+        body[start:stop], 206, headers, answer.media_type, may_refuse=not answer.of_blocks
+    )

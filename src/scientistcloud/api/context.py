@@ -12,6 +12,7 @@ from scientistcloud.access.people import People
 from scientistcloud.access.secrets import SecretStore
 from scientistcloud.access.tokens import TokenVerifier
 from scientistcloud.api.link import DatabaseLink
+from scientistcloud.api.outbox import Outbox
 from scientistcloud.datasets.catalogue.sharing import Sharing
 from scientistcloud.datasets.catalogue.teams import Teams
 from scientistcloud.datasets.catalogue.trash import COLLECTION as TRASH
@@ -44,6 +45,7 @@ class ApiContext:
         self.link = DatabaseLink(settings)
         self.results = Results(settings.out_data_dir)
         cache = BlockCache(settings.stream_cache_bytes)
+        self.outbox = Outbox(4 * settings.stream_box_bytes)
         self.boxes = BoxReader(cache, host.cores(), settings.stream_box_bytes)
         secret = settings.secret_key
         self.verifier = TokenVerifier(

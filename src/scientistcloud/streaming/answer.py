@@ -16,6 +16,9 @@ class Answer:
         Whether the same address will always bring the same bytes: it names a generation.
     etag : str
         Changes whenever the body does; empty where nothing is known.
+    of_blocks : bool
+        Whether it holds stored blocks, which are never refused because others are slow: OpenVisus'
+        client would show zeros.
     """
 
     body: bytes
@@ -24,3 +27,4 @@ class Answer:
     immutable: bool = False
     etag: str = ""
     status: int = 200
+    of_blocks: bool = False

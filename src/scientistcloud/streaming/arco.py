@@ -50,4 +50,5 @@ def answer_file(result: Result, path: str, boxes: BoxReader, *, immutable: bool)
     if number >= result.header.block_count:
         raise NotFound("There is no such block.")
     body, _ = block_body(result, boxes, field, timestep, number)
-    return Answer(body, immutable=immutable, etag=f"{result.generation}-{time}-{field}-{number:x}")
+    etag = f"{result.generation}-{time}-{field}-{number:x}"
+    return Answer(body, immutable=immutable, etag=etag, of_blocks=True)

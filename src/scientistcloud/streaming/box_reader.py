@@ -19,6 +19,7 @@ from scientistcloud.idx.reader import default_samples, scatter
 from scientistcloud.refusals import BoxTooLarge
 from scientistcloud.streaming.block_cache import BlockCache
 from scientistcloud.streaming.results import Result
+from scientistcloud.streaming.turns import Turns
 
 _BLOCKS_A_TASK = 4
 _MOST_PIECES = 65_536
@@ -33,12 +34,14 @@ class BoxReader:
     threads : int
         Blocks are decoded by so many threads, whoever asked for them.
     limit_bytes : int
-        The largest box, in bytes of samples.
+        The largest box, in bytes of samples; boxes that are cut at one time inside of turns
+        (see `Turns`) hold twice as much together.
     """
 
     def __init__(self, cache: BlockCache, threads: int, limit_bytes: int) -> None:
         self._cache = cache
         self._limit_bytes = limit_bytes
+        self.turns = Turns(2 * limit_bytes)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blocks")
 
     def close(self) -> None:
@@ -58,6 +61,7 @@ class BoxReader:
         reader = result.reader
         samples = reader.samples_of(box, resolution)
         self.require_small(result, field, samples.shape)
+        self.turns.take(result.header.fields[field].sample_bytes * math.prod(samples.shape))
         item = result.header.fields[field]
         components = () if item.components == 1 else (item.components,)
         out = np.empty(samples.shape + components, item.dtype)

@@ -155,7 +155,7 @@ def _block_query(result: Result, query: Query, boxes: BoxReader) -> Answer:
             headers |= {f"status-{place}": "200", f"body-size-{place}": str(len(body))}
     if several:
         headers["response-compose-num"] = str(len(numbers))
-    return Answer(b"".join(bodies), headers=headers)
+    return Answer(b"".join(bodies), headers=headers, of_blocks=True)
 
 
 def block_body(

@@ -62,8 +62,9 @@ def mod_visus(
     uuid, generation = parse_name(name)
     granted = grant(request, Action.VIEW, uuid)
     result = granted.context.results.open(uuid, child, generation)
-    answer = answer_query(result, query, granted.context.boxes)
-    return respond(request, answer, public=_is_public(granted))
+    with granted.context.boxes.turns.turn():
+        answer = answer_query(result, query, granted.context.boxes)
+        return respond(request, answer, public=_is_public(granted))
 
 
 def _list(request: Request, granted: Granted, query: dict[str, str]) -> Response:
@@ -122,10 +123,11 @@ def zarr_2(request: Request, uuid: str, path: str, granted: Viewed) -> Response:
 
 def _zarr(request: Request, uuid: str, path: str, granted: Granted, version: int) -> Response:
     result, generation, path = _result(granted, uuid, path)
-    answer = answer_zarr(
-        result, path, version, granted.context.boxes,
-        title=_title(granted), immutable=generation is not None,
-    )  # fmt: skip
+    with granted.context.boxes.turns.turn():
+        answer = answer_zarr(
+            result, path, version, granted.context.boxes,
+            title=_title(granted), immutable=generation is not None,
+        )  # fmt: skip
     return respond(request, answer, public=_is_public(granted))
 
 
@@ -158,8 +160,9 @@ def box(
     """Samples of a box as raw (little-endian, x fastest), npy, png, webp, jpeg or tiff."""
     result = granted.context.results.open(granted.uuid, output, generation)
     wanted = BoxRequest(field, time, box, resolution, format, range, palette, scale)
-    answer = cut_box(result, wanted, granted.context.boxes, immutable=generation is not None)
-    return respond(request, answer, public=_is_public(granted), deflate=format == "raw")
+    with granted.context.boxes.turns.turn():
+        answer = cut_box(result, wanted, granted.context.boxes, immutable=generation is not None)
+        return respond(request, answer, public=_is_public(granted), deflate=format == "raw")
 
 
 @boxes.get("/{uuid}/preview", response_class=Response)
@@ -182,10 +185,11 @@ def picture(
     """A picture of one plane, the middle one by default: for lists and links."""
     result = granted.context.results.open(granted.uuid, output, generation)
     wanted = BoxRequest(field, time, "", None, format, range, palette, scale)
-    answer = preview(
-        result, wanted, granted.context.boxes, axis=axis, at=at, pixels=pixels,
-        immutable=generation is not None,
-    )  # fmt: skip
+    with granted.context.boxes.turns.turn():
+        answer = preview(
+            result, wanted, granted.context.boxes, axis=axis, at=at, pixels=pixels,
+            immutable=generation is not None,
+        )  # fmt: skip
     return respond(request, answer, public=_is_public(granted))
 
 
