@@ -451,3 +451,18 @@ def test_goes_on_after_sigkill(root: Path, share: float) -> None:
     assert ended.returncode == -signal.SIGKILL
     assert interrupted(root, []) == 1
     check(root, values())
+
+
+def test_tiny_timesteps_go_on_from_a_checkpoint(root: Path) -> None:
+    samples = np.arange(1500 * 12, dtype="u2").reshape(1500, 2, 2, 3)
+    path = root / "upload" / "a.tif"
+    tifffile.imwrite(path, samples, imagej=True, metadata={"axes": "TCYX"})
+    assert interrupted(root, [4, 7]) == 2
+    target = root / "converted" / UUID
+    dataset = ov.LoadDataset(str(target / "visus.idx"))
+    for timestep in (0, 255, 256, 700, 1499):
+        for channel, name in enumerate(dataset.getFields()):
+            found = dataset.read(field=name, time=timestep)
+            assert np.array_equal(found, samples[timestep, channel])
+    assert list(verify_path(target / "visus.idx")) == []
+    assert len(list(target.rglob("*.bin"))) == 1500

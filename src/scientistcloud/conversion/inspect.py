@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from scientistcloud.conversion.options import ConversionOptions
 from scientistcloud.conversion.planning.plan import plan_conversion
+from scientistcloud.conversion.timestep_reads import read_timesteps
 from scientistcloud.errors import ConversionError
 from scientistcloud.grid import Box
 from scientistcloud.readers.base import (
@@ -60,6 +61,10 @@ class _OpenedSource:
 
     def read(self, field: FieldSpec, timestep: int, box: Box, out: NDArray[Any]) -> None:
         self._source.read(field, timestep, box, out)
+
+    def read_timesteps(self, field: FieldSpec, first: int, out: NDArray[Any]) -> None:
+        """See `timestep_reads`."""
+        read_timesteps(self._source, field, first, out)
 
     def __enter__(self) -> Self:
         self._source.__enter__()

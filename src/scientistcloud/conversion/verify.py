@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scientistcloud.conversion.options import VerifyMode
 from scientistcloud.conversion.probes import Probe, all_probes, sample_probes
+from scientistcloud.conversion.timestep_check import suits, timesteps_match
 from scientistcloud.errors import CorruptSource, Stopped, UnsupportedLayout, VerificationFailed
 from scientistcloud.grid import Box
 from scientistcloud.idx.audit import BlockAudit
@@ -57,6 +58,12 @@ def verify_dataset(
     if mode == "off":
         return
     report = _Progress(progress, spec.samples_bytes)
+    if suits(reader.header):
+        with _manifest(reader) as manifest:
+            if timesteps_match(source, spec, reader, manifest, progress=report.add, stop=stop):
+                report.finish()
+                return
+        report = _Progress(lambda _: None, spec.samples_bytes)
     if mode == "full":
         _audit(reader, lambda _: None, stop)
         for probe in all_probes(spec):

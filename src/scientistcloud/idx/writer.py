@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +18,20 @@ from scientistcloud.idx.files.arco_files import ArcoFiles
 from scientistcloud.idx.files.block_store import BlockFiles, BlockStore, FileState
 from scientistcloud.idx.files.codecs import CODECS, MAX_STORED_RATIO, RAW, ROW_MAJOR, crc32
 from scientistcloud.idx.files.layout import IdxLayout
-from scientistcloud.idx.files.manifest import MANIFEST_NAME, FileSum, ManifestWriter
+from scientistcloud.idx.files.manifest import (
+    MANIFEST_NAME,
+    SLOT_DTYPE,
+    FileSum,
+    ManifestWriter,
+)
 from scientistcloud.idx.files.small_files import SmallFiles
 from scientistcloud.idx.files.storage import sync_folder, write_all, writing
 from scientistcloud.idx.geometry.gather import gather
 from scientistcloud.idx.headers.header import IdxHeader, format_header
 from scientistcloud.idx.ranges import Limits, Ranges, finite_limits, limits_without
+
+SMALLEST_ENCODED_BYTES = 16
+"""Fewer bytes than a codec's own head and tail are not encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +180,52 @@ class IdxWriter:
                 return
         self._put(timestep, field, block, whole.data)
 
+    def write_timesteps(self, first: int, samples: Sequence[NDArray[Any]]) -> None:
+        """Encode and store all of several timesteps, of which each is one block of each field.
+
+        Only for layouts with small files (`IdxLayout.has_small_files`) and a single block.
+
+        Parameters
+        ----------
+        samples : sequence of ndarray
+            Of each field, of shape (timesteps, *grid[, components]).
+        """
+        layout, store = self.layout, self._store
+        assert isinstance(store, SmallFiles)
+        whole = layout.blocks.level_of(0).nsamples
+        blocks = []
+        for index, (spec, given) in enumerate(zip(layout.fields, samples, strict=True)):
+            limits = finite_limits(given, spec.components)
+            if limits is not None:
+                fill = layout.fill_values[index] if layout.fill_values else None
+                valid = limits_without(fill, limits, given, spec.components)
+                if valid is not None:
+                    self._ranges.extend(index, valid)
+            shape = whole if spec.components == 1 else (*whole, spec.components)
+            padded = np.zeros((len(given), *shape), spec.dtype)
+            padded[(slice(None), *(slice(0, n) for n in given.shape[1:]))] = given
+            blocks.append(padded)
+        sums = np.zeros((len(blocks[0]), len(blocks)), SLOT_DTYPE)
+        for i in range(len(sums)):
+            stored = [self._encoded(padded[i].data) for padded in blocks]
+            store.store_timestep(first + i, [(p, flags | ROW_MAJOR) for p, flags in stored])
+            sums[i] = [(len(payload), crc32(payload)) for payload, _ in stored]
+        with writing():
+            self._manifest.record_timesteps(first, sums)
+        with self._lock:
+            self._stored_bytes += int(sums["size"].sum())
+
+    def _encoded(self, samples: memoryview) -> tuple[bytes | memoryview, int]:
+        """A block as it is stored, and its codec; raw where that is hardly larger."""
+        if samples.nbytes >= SMALLEST_ENCODED_BYTES or self.layout.arco:
+            payload = self._codec.encode(samples)
+            fits = len(payload) <= MAX_STORED_RATIO * samples.nbytes
+            if payload is not samples and (self.layout.arco or fits):
+                return payload, self._codec.flag
+        return samples.cast("B"), RAW
+
     def _put(self, timestep: int, field: int, block: int, samples: memoryview) -> None:
-        payload, flags = self._codec.encode(samples), self._codec.flag
-        if payload is samples or (
-            not self.layout.arco and len(payload) > MAX_STORED_RATIO * samples.nbytes
-        ):
-            payload, flags = samples.cast("B"), RAW
+        payload, flags = self._encoded(samples)
         self._store.store(timestep, field, block, payload, flags | ROW_MAJOR)
         with writing():
             self._manifest.record(timestep, field, block, len(payload), crc32(payload))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scientistcloud.conversion.copying.brick_buffers import Brick, Buffers
 from scientistcloud.conversion.copying.pipeline import Pipeline
 from scientistcloud.conversion.copying.spill import Spill
+from scientistcloud.conversion.copying.timesteps import copy_timesteps, suits
 from scientistcloud.conversion.planning.bricks import pieces
 from scientistcloud.conversion.planning.field_plan import FieldPlan
 from scientistcloud.conversion.planning.plan import DatasetPlan
@@ -82,6 +83,9 @@ def copy_dataset(
     ConversionError
         From the source or the writer, the first one.
     """
+    if suits(plan, keeper):
+        copy_timesteps(source, plan, writer, progress=progress, stop=stop, keeper=keeper)
+        return
     threads = 1 if plan.total_bytes <= SMALL_BYTES else min(threads, plan.threads)
     readers = min(f.readers for f in plan.fields)
     if source.concurrency is Concurrency.SERIAL:

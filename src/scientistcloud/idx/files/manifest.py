@@ -92,6 +92,11 @@ class ManifestWriter:
         index = (timestep * self._fields + field) * self._blocks + block
         os.pwrite(self._fd, _SLOT.pack(size_bytes, crc32), _HEAD_BYTES + index * _SLOT.size)
 
+    def record_timesteps(self, first: int, slots: NDArray[Any]) -> None:
+        """Note the payloads of whole timesteps of one block: an array of `SLOT_DTYPE` of shape
+        (timesteps, fields)."""
+        _write_all(self._fd, slots.tobytes(), _HEAD_BYTES + first * self._fields * _SLOT.size)
+
     def sync(self) -> None:
         """Bring what was recorded so far to stable storage."""
         os.fsync(self._fd)
@@ -193,6 +198,13 @@ class Manifest:
         index = (timestep * self.fields + field) * self.blocks + first
         place = _HEAD_BYTES + index * SLOT_DTYPE.itemsize
         return np.frombuffer(_read_all(self._fd, count * SLOT_DTYPE.itemsize, place), SLOT_DTYPE)
+
+    def timesteps_slots(self, first: int, count: int) -> NDArray[Any]:
+        """All slots of several timesteps, of shape (timesteps, fields x blocks)."""
+        width = self.fields * self.blocks
+        place = _HEAD_BYTES + first * width * SLOT_DTYPE.itemsize
+        data = _read_all(self._fd, count * width * SLOT_DTYPE.itemsize, place)
+        return np.frombuffer(data, SLOT_DTYPE).reshape(count, width)
 
     def pages(self, timestep: int, field: int) -> Iterator[tuple[int, NDArray[Any]]]:
         """All slots of a field at a timestep, piece by piece, with the number of the first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +68,9 @@ class SmallFiles:
         inside = layout.blocks.count_inside(layout.shape, 0, layout.blocks.count)
         self._blocks = inside * len(layout.fields)
         self._folders = Folders(folder)
+        self._root_name = str(folder)
+        self._time_template = layout.time_template
+        self._file_name = block_file_name(self._template, "", 0).lstrip("/")
         self._lock = threading.Lock()
         self._begun: dict[int, _Timestep] = {}
         self._sums: dict[int, FileSum] = {}
@@ -94,6 +97,19 @@ class SmallFiles:
 
     def leave_out(self, timestep: int, block: int) -> None:
         self._count(timestep, self._timestep(timestep))
+
+    def store_timestep(
+        self, timestep: int, payloads: Sequence[tuple[bytes | memoryview, int]]
+    ) -> None:
+        """Store a timestep at once, of which each field is one block, encoded, with its flags."""
+        place, entries, parts = self._table_bytes, [], []
+        for payload, flags in payloads:
+            entries.append(Entry(place, len(payload), flags).pack())
+            parts.append(payload)
+            place += len(payload)
+        table = bytes(HEAD_BYTES) + b"".join(entries)
+        with writing():
+            self._write_file(timestep, b"".join((table, *parts)), crc32(table))
 
     def settle(self) -> None:
         with writing():
@@ -138,8 +154,12 @@ class SmallFiles:
             self._write(timestep, begun)
 
     def _write(self, timestep: int, begun: _Timestep) -> None:
+        crc = crc32(memoryview(begun.data)[: self._table_bytes])
+        self._write_file(timestep, memoryview(begun.data), crc)
+
+    def _write_file(self, timestep: int, data: bytes | memoryview, crc: int) -> None:
         name = self._name(timestep)
-        path = f"{self._folders.root}/{name}"
+        path = f"{self._root_name}/{name}"
         if "/" in name:
             self._folders.ensure(self._folders.root / name.rpartition("/")[0])
         known = timestep in self._sums
@@ -149,17 +169,15 @@ class SmallFiles:
         # What was written before stays as it is: blocks only come behind it.
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            write_all(fd, memoryview(begun.data), 0)
+            write_all(fd, data, 0)
         finally:
             os.close(fd)
-        crc = crc32(memoryview(begun.data)[: self._table_bytes])
         with self._lock:
-            self._sums[timestep] = FileSum(len(begun.data), crc, "rest")
+            self._sums[timestep] = FileSum(len(data), crc, "rest")
             self._unsynced.append(name)
 
     def _name(self, timestep: int) -> str:
-        time_text = time_name(self._layout.time_template, timestep)
-        return block_file_name(self._template, time_text, 0).lstrip("/")
+        return time_name(self._time_template, timestep) + self._file_name
 
     def _sync(self) -> None:
         names, self._unsynced = self._unsynced, []

@@ -90,6 +90,16 @@ class RawArray:
         """The same image as one slice of a stack."""
         return replace(self, shape=(1, *self.shape), strides=(0, *self.strides))
 
+    def as_run(self) -> RawArray:
+        """The same with time as the first axis of the grid."""
+        return replace(
+            self,
+            shape=(self.timesteps, *self.shape),
+            strides=(self.time_stride, *self.strides),
+            timesteps=1,
+            time_stride=0,
+        )
+
     def check(self, pool: FilePool) -> None:
         """Raise CorruptSource where the file is shorter than its header says."""
         size = pool.size(self.path)
@@ -246,6 +256,18 @@ class RawSource:
 
     def read(self, field: FieldSpec, timestep: int, box: Box, out: NDArray[Any]) -> None:
         self._fields[field.key].read(self._pool, timestep, box, out)
+
+    def read_timesteps(self, field: FieldSpec, first: int, out: NDArray[Any]) -> None:
+        """Fill `out`, of shape (timesteps, *grid[, components]), with all of several timesteps."""
+        reader = self._fields[field.key]
+        if isinstance(reader, RawArray):
+            reader = reader.as_run()
+            lo = (first, *(0 for _ in reader.shape[1:]))
+            reader.read(self._pool, 0, Box(lo, (first + len(out), *reader.shape[1:])), out)
+            return
+        box = Box.of_shape(out.shape[1 : out.ndim - (field.components > 1)])
+        for i in range(len(out)):
+            reader.read(self._pool, first + i, box, out[i])
 
     def __enter__(self) -> Self:
         return self
