@@ -252,7 +252,7 @@ class OutOfSpace(TransientError):
 
 
 class HostBusy(TransientError):
-    """It waits at the same distance each time: what runs now ends some time."""
+    """It waits up to eight times as long: what runs now ends some time."""
 
     meaning = "No host has room for the conversion now."
     cause = "Other conversions hold the memory or the disk that it needs."

@@ -83,11 +83,9 @@ def test_out_of_memory_is_tried_once_more_whatever_was_before() -> None:
     assert "CONVERSION_MEMORY_LIMIT" in last.error.remedy
 
 
-def test_a_busy_host_is_asked_again_at_the_same_distance() -> None:
-    first, later = fate(HostBusy(), delays=0), fate(HostBusy(), delays=50, attempt=99)
-    assert isinstance(first, RetryAt)
-    assert first == later
-    assert not first.counted
+def test_a_busy_host_is_asked_again_at_growing_distances_up_to_a_few_minutes() -> None:
+    delays = [fate(HostBusy(), delays=n, attempt=99) for n in (0, 1, 2, 3, 50)]
+    assert delays == [RetryAt(s, counted=False) for s in (30.0, 60.0, 120.0, 240.0, 240.0)]
 
 
 def test_a_lost_host_costs_nothing_up_to_its_own_limit() -> None:

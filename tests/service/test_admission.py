@@ -8,11 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scientistcloud.service.admission import Admission, Needs, Room, look_at_host, refuse
+from scientistcloud.errors import ResourceLimit
+from scientistcloud.service.admission import (
+    Admission,
+    Needs,
+    Room,
+    look_at_host,
+    refuse,
+    require_possible,
+)
 
 SIZES = st.integers(0, 1 << 40)
 NEEDS = st.builds(Needs, memory_bytes=SIZES, disk_bytes=SIZES)
-ROOMS = st.builds(Room, usable_memory_bytes=SIZES, free_memory_bytes=SIZES, free_disk_bytes=SIZES)
+ROOMS = st.builds(Room, usable_memory_bytes=SIZES, free_memory_bytes=SIZES, free_disk_bytes=SIZES,
+                  disk_bytes=SIZES)  # fmt: skip
 
 
 @given(NEEDS, st.lists(NEEDS, max_size=5), ROOMS)
@@ -28,12 +37,19 @@ def test_what_is_let_in_fits_beside_what_runs(
 
 
 def test_the_reason_has_figures() -> None:
-    room = Room(8_000_000_000, 8_000_000_000, 10_000_000)
+    room = Room(8_000_000_000, 8_000_000_000, 10_000_000, 100_000_000)
     assert "500 MB of memory" not in (refuse(Needs(500_000_000, 0), [], room) or "")
     reason = refuse(Needs(500_000_000, 90_000_000), [], room)
     assert reason is not None
     assert "90 MB of disk" in reason
     assert "10 MB are free" in reason
+
+
+def test_what_the_empty_disk_could_not_hold_is_refused_for_good(tmp_path: Path) -> None:
+    room = look_at_host(tmp_path)
+    require_possible(Needs(0, room.disk_bytes), room)
+    with pytest.raises(ResourceLimit, match="whole disk"):
+        Admission(tmp_path).enter("a", Needs(0, room.disk_bytes + 1))
 
 
 def test_an_attempt_that_left_makes_room(tmp_path: Path) -> None:
@@ -65,7 +81,7 @@ def test_a_disk_that_has_room_again_is_tried_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, waits: bool
 ) -> None:
     admission = Admission(tmp_path)
-    room = Room(0, 0, free_disk_bytes=free_bytes)
+    room = Room(0, 0, free_disk_bytes=free_bytes, disk_bytes=free_bytes)
     monkeypatch.setattr("scientistcloud.service.admission.look_at_host", lambda _: room)
     monkeypatch.setattr("scientistcloud.service.admission._DOUBT_SECONDS", 0.0)
     admission.note_full_disk()

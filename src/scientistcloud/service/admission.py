@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scientistcloud import host
+from scientistcloud.errors import ResourceLimit
 
 _RESUME_BYTES = 256 << 20
 _RESUME_SECONDS = 60.0
@@ -28,11 +29,15 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What the host has: memory for all attempts together, memory and disk that are free now."""
+    """What the host has: memory for all attempts together, memory and disk that are free now.
+
+    `disk_bytes` is the whole disk of the results, which all hosts share.
+    """
 
     usable_memory_bytes: int
     free_memory_bytes: int
     free_disk_bytes: int
+    disk_bytes: int
 
 
 def refuse(needs: Needs, running: Iterable[Needs], room: Room) -> str | None:
@@ -58,6 +63,20 @@ def refuse(needs: Needs, running: Iterable[Needs], room: Room) -> str | None:
     return None
 
 
+def require_possible(needs: Needs, room: Room) -> None:
+    """Raise `ResourceLimit` where no waiting helps: the empty disk would be too small.
+
+    Memory is another matter: plans keep to the limit, and another host may have more of it.
+    """
+    if needs.disk_bytes > room.disk_bytes:
+        raise ResourceLimit(
+            f"The result may take up to {_mb(needs.disk_bytes)}, and the whole disk of the results "
+            f"has {_mb(room.disk_bytes)}.",
+            remedy="Convert a part of the data (choose variables, times or files by parameters), "
+            "or ask the operator for a larger disk.",
+        )
+
+
 def look_at_host(converted: Path) -> Room:
     """What this host has now; `converted` lies on the disk in question."""
     status = os.statvfs(converted)
@@ -65,6 +84,7 @@ def look_at_host(converted: Path) -> Room:
         usable_memory_bytes=host.usable_memory_bytes(),
         free_memory_bytes=host.free_memory_bytes(),
         free_disk_bytes=status.f_bavail * status.f_frsize,
+        disk_bytes=status.f_blocks * status.f_frsize,
     )
 
 
@@ -79,8 +99,15 @@ class Admission:
         self._free_when_full = 0
 
     def enter(self, token: str, needs: Needs) -> str | None:
-        """Let an attempt in and count what it needs, or say why it has to wait."""
+        """Let an attempt in and count what it needs, or say why it has to wait.
+
+        Raises
+        ------
+        ResourceLimit
+            It can never be let in.
+        """
         room = look_at_host(self._converted)  # without the lock: the disk may hang
+        require_possible(needs, room)
         with self._lock:
             reason = refuse(needs, self._running.values(), room)
             if reason is None:

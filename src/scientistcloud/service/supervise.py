@@ -19,6 +19,7 @@ from scientistcloud.errors import (
     ConversionError,
     DatabaseUnavailable,
     HostBusy,
+    ResourceLimit,
     StorageUnavailable,
     error_from_dict,
 )
@@ -219,7 +220,11 @@ class _Follower:
         plan = message["plan"]
         self._record.enter("admission")
         needs = Needs(plan["memory_bytes"], plan["disk_bytes"])
-        reason = self._context.admission.enter(self._lease.claim.token, needs)
+        try:
+            reason = self._context.admission.enter(self._lease.claim.token, needs)
+        except ResourceLimit as error:
+            self._outcome = Outcome(error=error)
+            return
         if reason is not None:
             self._outcome = Outcome(error=HostBusy(reason))
             return

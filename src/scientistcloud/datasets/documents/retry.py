@@ -21,6 +21,8 @@ from scientistcloud.errors import (
 LOST_LIMIT = 20
 """Hosts or leases that one request may lose before it is given up."""
 
+_BUSY_DOUBLINGS = 3
+"""Room is found soon where others end; many that wait long must not keep the services busy."""
 LONGEST_DELAY_SECONDS = 600.0
 
 
@@ -77,8 +79,11 @@ def decide(
         return Fail(error) if is_last_loss(lost) else RetryAt(0.0, counted=False)
     if isinstance(error, OutOfMemory) and smaller:
         return Fail(_too_large(error))
-    if isinstance(error, OutOfMemory | HostBusy):
+    if isinstance(error, OutOfMemory):
         return RetryAt(_delay_seconds(0, retry_delay_seconds, random), counted=False)
+    if isinstance(error, HostBusy):
+        doubled = min(delays, _BUSY_DOUBLINGS)
+        return RetryAt(_delay_seconds(doubled, retry_delay_seconds, random), counted=False)
     if isinstance(error, DeploymentError) or (
         isinstance(error, TransientError) and not error.counted
     ):
