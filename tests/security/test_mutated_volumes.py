@@ -23,6 +23,7 @@ from tests.readers.dicom import test_dicom
 from tests.readers.fits import test_fits
 from tests.readers.geo import test_envi
 from tests.readers.microscopy import test_dm, test_lif
+from tests.readers.seismic import test_segy
 from tests.readers.volumes import (
     test_metaimage,
     test_mrc,
@@ -47,6 +48,7 @@ ORIGINALS: dict[ModuleType, tuple[str, ...]] = {
     test_lif: ("stack", "rgb", "float"),
     test_grib: ("edition 1", "edition 2", "levels", "missing"),
     test_dm: ("i2", "dm4", "series"),
+    test_segy: ("IBM", "i2", "little-endian", "line"),
     test_fits: ("i2", "scaled", "fields", "rice", "rice float", "gzip"),
 }
 MOST_BYTES = 32 << 20

@@ -26,6 +26,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "envi": ("arrangement",),
     "lif": ("arrangement", "image"),
     "dm": ("arrangement",),
+    "segy": ("arrangement",),
     "grib": (),
     "numpy": ("axes",),
     "npz": ("arrangement", "arrays", "axes"),

@@ -46,6 +46,7 @@ READERS: tuple[tuple[str, str], ...] = (
     ("envi", "scientistcloud.readers.geo.envi"),
     ("lif", "scientistcloud.readers.microscopy.lif"),
     ("dm", "scientistcloud.readers.microscopy.dm"),
+    ("segy", "scientistcloud.readers.seismic.segy"),
     ("grib", "scientistcloud.readers.weather.grib"),
     ("numpy", "scientistcloud.readers.volumes.numpy"),
     ("npz", "scientistcloud.readers.volumes.npz"),
