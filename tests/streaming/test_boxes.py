@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import numpy as np
 import pytest
 import tifffile
@@ -272,6 +273,10 @@ def test_forms_of_a_box(tmp_path: Path, boxes: BoxReader) -> None:
     np.testing.assert_array_equal(
         tifffile.imread(io.BytesIO(cut(form="tiff"))).squeeze(), expected[0]
     )
+    with netCDF4.Dataset("box.nc", memory=cut(form="netcdf")) as file:
+        assert file["a"].dimensions == ("z", "y", "x")
+        np.testing.assert_array_equal(file["a"][:].filled(), expected)
+        assert (file["z"][0], file["y"][0], file["x"][0]) == (3, 1, 2)
     assert cut(form="png", range="0,120")[1:4] == b"PNG"
     with pytest.raises(BadRequest):
         cut(form="exe")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -180,6 +181,54 @@ def test_keys_go_through_planes_and_the_link_keeps_the_view(
     page.reload()
     page.wait_for_selector(SHARP)
     assert "z = 9" in page.locator(".plane-name").first.inner_text()
+
+
+def test_two_times_side_by_side_are_linked_and_in_the_link(
+    server: Server, page: Any, tmp_path: Path
+) -> None:
+    film = np.random.default_rng(4).integers(0, 201, (3, 24, 32)).astype(np.uint8)
+    np.save(tmp_path / "film.npy", film)
+    body = {"name": "film", "files": 1, "parameters": {"axes": "tyx"}}
+    uuid = server.create(**body)
+    form = [("files", ("film.npy", (tmp_path / "film.npy").read_bytes()))]
+    server.http.post(f"/api/v2/datasets/{uuid}/files", files=form)
+    server.wait(uuid, "done")
+    page.goto(f"{server.address}/view/{uuid}")
+    page.wait_for_selector(SHARP)
+    page.select_option("fieldset.beside select >> nth=0", uuid)
+    page.select_option("fieldset.beside select >> nth=1", "2")
+    page.wait_for_selector(f"{SHARP} .planes.two canvas >> nth=1")
+    page.wait_for_function("location.hash.includes('beside')")
+    page.locator("canvas").first.focus()
+    for key in ("+", "ArrowRight"):
+        page.keyboard.press(key)
+    page.wait_for_function("location.hash.includes('camera')")
+    page.wait_for_selector(SHARP)
+    page.wait_for_timeout(400)
+    _has_colours(page, 0, film[0], film.min(), film.max())
+    _has_colours(page, 1, film[2], film.min(), film.max())
+    page.reload()
+    page.wait_for_selector(f"{SHARP} .planes.two canvas >> nth=1")
+    page.wait_for_timeout(400)
+    _has_colours(page, 1, film[2], film.min(), film.max())
+
+
+def _has_colours(page: Any, index: int, plane: np.ndarray, low: float, high: float) -> None:
+    """The canvas shows the samples where the camera of the link says that they lie."""
+    camera = parse_qs(urlsplit(page.url).fragment)["camera"][0]
+    x, y, zoom = map(float, camera.split(","))
+    shown = _canvas(page, index)
+    expected = paint(plane, 1, Look(low, high))
+    height, width = shown.shape[:2]
+    seen = 0
+    for row, column in np.ndindex(plane.shape):
+        at_x = round(width / 2 + (column + 0.5 - x) * zoom)
+        at_y = round(height / 2 + (row + 0.5 - y) * zoom)
+        if 0 <= at_x < width and 0 <= at_y < height:
+            difference = np.abs(shown[at_y, at_x].astype(int) - expected[row, column])
+            assert difference.max() <= 4, (row, column)
+            seen += 1
+    assert seen > plane.size // 4
 
 
 def test_hostile_names_are_text(server: Server, page: Any, volume: str) -> None:

@@ -14,6 +14,7 @@ from scientistcloud.grid import Box
 from scientistcloud.readers.base import DatasetSpec, FieldSpec, Source
 
 _BAND_BYTES = 16 << 20
+_READ_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,11 @@ def _rows_at_once(
     dataset: DatasetSpec, field: FieldSpec, down: int, across: int, stride: int
 ) -> int:
     """How many of the rows lie in one chunk, within what may be held: so each is decoded once."""
-    deep = max(1, field.chunks[down] // stride)
     row_bytes = dataset.shape[across] * field.sample_bytes * stride
+    deep = field.chunks[down] // stride
+    if down == len(dataset.shape) - 2:
+        # Rows that follow each other in the file: few large reads cost less than many small ones.
+        deep = max(deep, _READ_BYTES // max(1, row_bytes))
     return int(max(1, min(deep, _BAND_BYTES // max(1, row_bytes))))
 
 

@@ -32,6 +32,8 @@ _LOOK_AGAIN_SECONDS = 0.05
 _AT_ONCE = 2
 _MOST_BYTES = 64 << 20
 _KILL = 9
+_LIBRARIES = ("h5py", "hdf5plugin", "netCDF4")
+"""What takes half a second to import, which a first picture has not."""
 
 Planes = tuple[NDArray[Any], ...]
 
@@ -46,7 +48,7 @@ class Looking:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stopping = threading.Event()
-        self._warm = WarmProcess(self._stopping)
+        self._warm = WarmProcess(self._stopping, _LIBRARIES)
         self._places = threading.BoundedSemaphore(_AT_ONCE)
 
     def prepare(self) -> None:

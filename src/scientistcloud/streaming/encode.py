@@ -19,6 +19,7 @@ FORMATS = {
     "raw": "application/octet-stream",
     "npy": "application/octet-stream",
     "tiff": "image/tiff",
+    "netcdf": "application/x-netcdf",
     "png": "image/png",
     "webp": "image/webp",
     "jpeg": "image/jpeg",

@@ -27,6 +27,7 @@ from scientistcloud.streaming.encode import (
     tiff_bytes,
 )
 from scientistcloud.streaming.mod_visus import timestep_of
+from scientistcloud.streaming.netcdf import netcdf_bytes
 from scientistcloud.streaming.results import Result
 
 _SCALES = ("linear", "log", "symlog")
@@ -92,7 +93,10 @@ def cut_box(result: Result, request: BoxRequest, boxes: BoxReader, *, immutable:
         "x-resolution": str(resolution),
         "x-generation": result.generation,
     }
-    body = _encode(result, field, samples, rank, request)
+    if request.form == "netcdf":
+        body = netcdf_bytes(result, field, samples, tuple(grid.start), tuple(grid.step))
+    else:
+        body = _encode(result, field, samples, rank, request)
     return Answer(body, FORMATS[request.form], headers, immutable, result.generation)
 
 

@@ -157,7 +157,7 @@ def box(
     output: str = "",
     generation: str | None = None,
 ) -> Response:
-    """Samples of a box as raw (little-endian, x fastest), npy, png, webp, jpeg or tiff."""
+    """Samples of a box as raw (little-endian, x fastest), npy, png, webp, jpeg, tiff or netcdf."""
     result = granted.context.results.open(granted.uuid, output, generation)
     wanted = BoxRequest(field, time, box, resolution, format, range, palette, scale)
     with granted.context.boxes.turns.turn():

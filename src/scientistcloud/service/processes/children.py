@@ -70,9 +70,15 @@ class WarmProcess:
     ----------
     stopping : Event, optional
         The service is about to end: nobody waits for its start any more.
+    libraries : tuple of str
+        Modules that are imported for the children besides what a first conversion needs, where
+        they are installed.
     """
 
-    def __init__(self, stopping: threading.Event | None = None) -> None:
+    def __init__(
+        self, stopping: threading.Event | None = None, libraries: tuple[str, ...] = ()
+    ) -> None:
+        self._libraries = libraries
         self._stopping = stopping or threading.Event()
         self._lock = threading.Lock()
         self._jobs = itertools.count(1)
@@ -97,7 +103,13 @@ class WarmProcess:
         environment = without_secrets(os.environ)
         with far:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "scientistcloud.service.processes.warm", str(far.fileno())],
+                [
+                    sys.executable,
+                    "-m",
+                    "scientistcloud.service.processes.warm",
+                    str(far.fileno()),
+                    *self._libraries,
+                ],
                 pass_fds=[far.fileno()],
                 env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=subprocess.DEVNULL,

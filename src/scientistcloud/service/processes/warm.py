@@ -22,7 +22,9 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 
 from scientistcloud.service.processes.channel import Channel, ChannelClosed, Message
 
@@ -30,12 +32,15 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, libraries: Sequence[str] = ()) -> None:
     """Serve launches on the channel `descriptor` until it is closed."""
     from scientistcloud.service.processes import attempt, look
 
     assert look  # imported for the children
     attempt.rehearse()
+    for name in libraries:
+        with suppress(ImportError):
+            import_module(name)
     if threading.active_count() > 1:
         raise RuntimeError("a process that forks must have a single thread")
     gc.collect()
@@ -132,4 +137,4 @@ def _reap(channel: Channel, jobs: dict[int, str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:])

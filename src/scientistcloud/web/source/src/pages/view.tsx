@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { boxFetcher, describe } from "../api/boxes";
 import { Failure } from "../parts/failure";
+import { BesideChooser, BesideView } from "../parts/beside";
 import { ChannelPanel } from "../parts/channel-panel";
 import { Facts } from "../parts/facts";
 import { LinePanel, type Measured } from "../parts/line-panel";
@@ -13,7 +14,7 @@ import type { Description } from "../viewer/description";
 import { planesOf, placeOf, stretchOf } from "../viewer/description";
 import { clamp, finest } from "../viewer/grid";
 import { PlaneCanvas, axesInWords, stillAxis, type Line } from "../viewer/plane-canvas";
-import type { PlaneView, Progress, Shown } from "../viewer/plane-view";
+import type { Camera, PlaneView, Progress, Shown } from "../viewer/plane-view";
 import { profileOf } from "../viewer/profile";
 import { inWords } from "../viewer/samples";
 import { shownOf } from "../viewer/shown";
@@ -23,6 +24,8 @@ import { VolumePanel } from "../viewer/volume-panel";
 import { number, t } from "../words";
 
 const MOST_VALUES = 65536;
+/** The place of the second view among those that are reported on. */
+const BESIDE = 9;
 
 export function View({ uuid }: { uuid: string }) {
   const [description, setDescription] = useState<Description | null>(null);
@@ -51,7 +54,7 @@ function Viewer({ description }: { description: Description }) {
   const fetch = useMemo(() => boxFetcher(description), [description]);
   const planes = useMemo(() => planesOf(description, state.at), [description, state.at]);
   const shown = useMemo(() => shownOf(description, state), [description, state.channels, state.time, state.overlay]);
-  const visible = state.layout === "plane" || planes.length === 1 ? [state.plane] : planes.map((_, index) => index);
+  const visible = state.layout === "plane" || planes.length === 1 || state.beside ? [state.plane] : planes.map((_, index) => index);
 
   const change = useCallback((changes: Partial<ViewState>) => setState((now) => ({ ...now, ...changes })), []);
   useEffect(() => {
@@ -73,9 +76,13 @@ function Viewer({ description }: { description: Description }) {
     const worst = (["loading", "coarse", "sharp"] as const).find((each) => all.some(({ state: has }) => has === each));
     tell(worst ?? "loading", Math.min(...all.map(({ resolution }) => resolution)));
     setSharp(worst === "sharp");
-    if (worst !== "loading") setValues(shown.map((_, layer) => some(views.current.get(index), layer)));
+    if (worst !== "loading" && index !== BESIDE) setValues(shown.map((_, layer) => some(views.current.get(index), layer)));
   }, [shown]);
 
+  const follow = (camera: Camera, index: number): void => {
+    const view = views.current.get(index);
+    if (view && !isSame(view.camera, camera)) view.look(camera);
+  };
   const moveTo = (plane: Plane, [x, y]: [number, number]): void => {
     const at = [...state.at];
     at[plane.across] = within(description, plane.across, x);
@@ -98,8 +105,8 @@ function Viewer({ description }: { description: Description }) {
         onChange={change} onDraw={setDrawing}
         onReset={() => { setState(firstView(description)); views.current.forEach((view) => view.fit()); }}
       />
-      <div class={`planes ${state.layout === "planes" && planes.length > 1 ? "four" : "one"}`}>
-        {state.layout !== "volume" && visible.map((index) => (
+      <div class={`planes ${state.beside ? "two" : state.layout === "planes" && planes.length > 1 ? "four" : "one"}`}>
+        {(state.layout !== "volume" || state.beside) && visible.map((index) => (
           <PlaneCanvas
             key={index}
             description={description} plane={planes[index] as Plane} shown={shown} fetch={fetch}
@@ -107,7 +114,7 @@ function Viewer({ description }: { description: Description }) {
             hasCross={description.dims.length === 3} isDrawing={isDrawing}
             line={measured?.plane === index ? measured.line : null} stride={1}
             onProgress={(told) => report(index, told)}
-            onCamera={(camera) => { if (visible.length === 1) change({ camera: { ...camera } }); }}
+            onCamera={(camera) => { follow(camera, BESIDE); if (visible.length === 1) change({ camera: { ...camera } }); }}
             onPick={(place) => moveTo(planes[index] as Plane, place)}
             onHover={hover}
             onStep={(by) => step(planes[index] as Plane, by)}
@@ -115,7 +122,14 @@ function Viewer({ description }: { description: Description }) {
             onView={(view) => { if (view) views.current.set(index, view); else views.current.delete(index); }}
           />
         ))}
-        {description.dims.length === 3 && state.layout !== "plane" && (
+        {state.beside && (
+          <BesideView
+            description={description} state={state} beside={state.beside}
+            onCamera={(camera) => follow(camera, visible[0] ?? 0)} onProgress={(told) => report(BESIDE, told)}
+            onView={(view) => { if (view) views.current.set(BESIDE, view); else { views.current.delete(BESIDE); progress.current.delete(BESIDE); } }}
+          />
+        )}
+        {description.dims.length === 3 && state.layout !== "plane" && !state.beside && (
           <VolumePanel description={description} state={state} fetch={fetch} isAlone={state.layout === "volume"} onProgress={(told) => {
             if (state.layout === "volume") { tell(told.state, told.resolution); setSharp(told.state === "sharp"); }
           }} />
@@ -130,6 +144,7 @@ function Viewer({ description }: { description: Description }) {
         {measured && <LinePanel measured={measured} onClose={() => setMeasured(null)} />}
         <Channels description={description} state={state} shown={shown} values={values} onChange={change} />
         <Legend shown={shown} description={description} />
+        <BesideChooser description={description} beside={state.beside} onChange={(beside) => change({ beside })} />
         <TakeAway description={description} state={state} view={() => views.current.get(visible[0] ?? 0) ?? null} shown={shown} />
         <Facts description={description} />
       </aside>
@@ -275,6 +290,10 @@ function Channels({ description, state, shown, values, onChange }: ChannelsProps
       })}
     </section>
   );
+}
+
+function isSame(one: Camera, other: Camera): boolean {
+  return one.x === other.x && one.y === other.y && one.zoom === other.zoom;
 }
 
 /** For tests and programs that drive the page: what is seen, as facts. */

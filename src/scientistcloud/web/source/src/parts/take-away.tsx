@@ -1,7 +1,7 @@
 /** What can be taken along: a link to this view, a picture, samples, lines of Python. */
 
 import { useState } from "preact/hooks";
-import { address } from "../api/client";
+import { address, linkToken } from "../api/client";
 import type { Description } from "../viewer/description";
 import { finest } from "../viewer/grid";
 import type { PlaneView, Shown } from "../viewer/plane-view";
@@ -42,9 +42,10 @@ export function TakeAway({ description, state, shown, view }: Props) {
       <div class="row">
         <button type="button" onClick={() => copy(location.href)}>{t("copy_link")}</button>
         <button type="button" onClick={() => void save()}>{t("picture")}</button>
-        <button type="button" onClick={() => copy(python(description, field, state.time, ends))}>{t("python")}</button>
-        <a class="button" href={cut("npy")} download>.npy</a>
-        <a class="button" href={cut("tiff")} download>TIFF</a>
+        <button type="button" onClick={() => copy(python(description, field, Math.max(0, description.timesteps.indexOf(state.time)), ends))}>{t("python")}</button>
+        <a class="button" href={cut("npy")} download={`${description.name}.npy`}>.npy</a>
+        <a class="button" href={cut("tiff")} download={`${description.name}.tif`}>TIFF</a>
+        <a class="button" href={cut("netcdf")} download={`${description.name}.nc`}>NetCDF</a>
       </div>
       <p role="status" class="told">{told}</p>
     </section>
@@ -57,15 +58,17 @@ function seenBox({ dims }: Description, view: PlaneView | null): number[] {
   return dims.flatMap((_, axis) => [box.from[axis] as number, box.to[axis] as number]);
 }
 
-function python(description: Description, field: string, time: number, ends: string): string {
+function python(description: Description, field: string, timestep: number, ends: string): string {
   const pairs = ends.split(",").map(Number);
   const slices = description.dims.map((_, axis) => `slice(${pairs[2 * axis]}, ${pairs[2 * axis + 1]})`).reverse();
   const url = new URL(`d/${description.uuid}/visus.idx`, document.baseURI).href;
+  const link = linkToken();
+  const token = link ? `, token=${JSON.stringify(link)}` : "";
   return [
     "import scientistcloud",
     "",
-    `dataset = scientistcloud.open(${JSON.stringify(url)})`,
-    `samples = dataset.read(${JSON.stringify(field)}, ${time}, (${slices.join(", ")}))`,
+    `dataset = scientistcloud.open(${JSON.stringify(url)}${token})`,
+    `samples = dataset.read(${JSON.stringify(field)}, ${timestep}, (${slices.join(", ")}))`,
     "",
   ].join("\n");
 }

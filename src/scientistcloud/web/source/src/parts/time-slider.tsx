@@ -46,7 +46,7 @@ export function TimeSlider({ description, time, isThere, onChange }: Props) {
   );
 }
 
-function timeInWords({ timesteps, times, time_units }: Description, index: number): string {
+export function timeInWords({ timesteps, times, time_units }: Description, index: number): string {
   const count = `${index + 1} / ${timesteps.length}`;
   const time = times[index];
   if (time === undefined || time === null) return count;

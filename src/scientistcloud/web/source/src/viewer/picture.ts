@@ -20,7 +20,7 @@ export function pictureOf(view: PlaneView, description: Description, shown: Show
   pen.font = "14px sans-serif";
   drawScaleBar(pen, view, description, height);
   const [first] = shown;
-  if (first && first.layer.components < 3) drawLegend(pen, first, width, height);
+  if (first && first.layer.components < 3) drawLegend(pen, first, unitsOf(description, first), width, height);
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png");
   });
@@ -35,7 +35,11 @@ function drawScaleBar(pen: CanvasRenderingContext2D, view: PlaneView, descriptio
   pen.fillText(`${inWords(bar.length)} ${bar.units}`, 12, top + 30);
 }
 
-function drawLegend(pen: CanvasRenderingContext2D, { layer, look }: Shown, width: number, top: number): void {
+function unitsOf({ fields }: Description, { layer }: Shown): string {
+  return fields.find(({ name }) => name === layer.field)?.units ?? "";
+}
+
+function drawLegend(pen: CanvasRenderingContext2D, { layer, look }: Shown, units: string, width: number, top: number): void {
   const colors = paletteColors(look.palette);
   const [left, wide] = [width * 0.55, width * 0.4];
   for (let step = 0; step < 256; step++) {
@@ -46,5 +50,5 @@ function drawLegend(pen: CanvasRenderingContext2D, { layer, look }: Shown, width
   pen.fillText(inWords(look.range.low), left, top + 36);
   const high = inWords(look.range.high);
   pen.fillText(high, left + wide - pen.measureText(high).width, top + 36);
-  pen.fillText(layer.field, left, top + 54);
+  pen.fillText(units ? `${layer.field} (${units})` : layer.field, left, top + 54);
 }

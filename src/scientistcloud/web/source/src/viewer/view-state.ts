@@ -18,6 +18,12 @@ export interface Channel {
 
 export type Layout = "planes" | "plane" | "volume";
 
+/** What is seen beside, linked. */
+export interface Beside {
+  uuid: string;
+  time: number;
+}
+
 export interface ViewState {
   layout: Layout;
   /** Which of the planes is alone in layout `plane`. */
@@ -29,6 +35,7 @@ export interface ViewState {
   /** Whether the channels that are on are laid over each other. */
   overlay: boolean;
   camera: Camera | null;
+  beside: Beside | null;
 }
 
 export const COLORS = ["#00ff66", "#ff00ff", "#00a2ff", "#ff3b30", "#ffd60a", "#7dfff0"];
@@ -52,6 +59,7 @@ export function firstView(description: Description): ViewState {
     })),
     overlay: false,
     camera: null,
+    beside: null,
   };
 }
 
@@ -68,6 +76,7 @@ export function toHash(state: ViewState, description: Description): string {
     const { x, y, zoom } = state.camera;
     parts.set("camera", [x, y, zoom].map((each) => Number(each.toPrecision(7))).join());
   }
+  if (state.beside) parts.set("beside", `${state.beside.uuid}~${state.beside.time}`);
   state.channels.forEach((channel, index) => {
     const text = channelText(channel);
     if (text !== channelText(first.channels[index] as Channel)) parts.append(`c${index}`, text);
@@ -94,6 +103,8 @@ export function fromHash(hash: string, description: Description): ViewState {
   if (x !== undefined && y !== undefined && zoom !== undefined && zoom > 0) {
     state.camera = { x, y, zoom };
   }
+  const [uuid, besideTime] = (parts.get("beside") ?? "").split("~");
+  if (uuid && Number.isFinite(Number(besideTime))) state.beside = { uuid, time: Number(besideTime) };
   state.channels = state.channels.map((channel, index) => readChannel(channel, parts.get(`c${index}`)));
   return state;
 }
