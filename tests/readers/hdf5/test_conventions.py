@@ -434,3 +434,15 @@ class TestMinc:
             ]  # fmt: skip
             assert same(whole(source), values.transpose(1, 2, 0))
             assert any("image-max" in note for note in source.spec.notes)
+
+
+class TestVelox:
+    @pytest.mark.parametrize("frames", [1, 3, 5])
+    def test_frames_come_last(self, root: Path, frames: int) -> None:
+        values = numbers((20, 30, frames), "u2")
+        with h5py.File(root / "a.emd", "w") as file:
+            file["Data/Image/0a1b/Data"] = values
+        with opened(root) as source:
+            spec = source.spec.datasets[0]
+            assert (spec.shape, spec.timesteps, len(spec.fields)) == ((20, 30), frames, 1)
+            assert same(whole(source, timestep=frames - 1), values[..., -1])

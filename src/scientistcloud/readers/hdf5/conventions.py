@@ -6,11 +6,13 @@
 - MATLAB 7.3 (``MATLAB_class``) writes its arrays with the axes reversed: the last stored axis is
   that of the rows, the one before that of the columns, before these come the pages; three pages
   are the colours of MATLAB's truecolor images.
+- Velox (EMD of Thermo Fisher, ``Data/Image/<id>/Data``) keeps rows, columns, frames.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +27,7 @@ _LETTERS = {
     "x": Meaning.X, "y": Meaning.Y, "z": Meaning.Z, "t": Meaning.TIME, "c": Meaning.CHANNEL,
 }  # fmt: skip
 _LONGER = 4
+_VELOX = re.compile(r"^/Data/Image/[^/]+/Data$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class ToldAxis:
 
 def told_axes(found: Catalogue, array: StoredArray) -> tuple[ToldAxis, ...]:
     """The axes of `array`, one for each stored axis; empty where no convention tells them."""
-    for told in (_axistags(array), _openpmd(found, array), _matlab(array)):
+    for told in (_axistags(array), _openpmd(found, array), _matlab(array), _velox(array)):
         if len(told) == len(array.shape):
             return tuple(told)
     return ()
@@ -114,6 +117,14 @@ def _values(value: Any, count: int) -> Sequence[float]:
     if array.size != count or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         return ()
     return [float(v) for v in array]
+
+
+def _velox(array: StoredArray) -> list[ToldAxis]:
+    if not _VELOX.match(array.path) or len(array.shape) != 3:
+        return []
+    return [
+        ToldAxis("y", Meaning.Y), ToldAxis("x", Meaning.X), ToldAxis("frame", Meaning.TIME)
+    ]  # fmt: skip
 
 
 def _matlab(array: StoredArray) -> list[ToldAxis]:
