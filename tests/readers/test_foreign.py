@@ -99,3 +99,18 @@ class TestForeign:
     @pytest.mark.parametrize("name", ["a.tif", "a.dat", "a.png"])
     def test_short_marks_need_their_suffix(self, name: str) -> None:
         assert foreign_format(name, b"BM and more") is None
+
+
+def test_what_a_header_names_is_not_unread(root: Path) -> None:
+    values = np.arange(600, dtype="<u2").reshape(20, 30)
+    (root / "a.dat").write_bytes(values.tobytes())
+    (root / "b.dat").write_bytes(b"something else")
+    (root / "a.nhdr").write_text(
+        "NRRD0004\ntype: ushort\ndimension: 2\nsizes: 30 20\nencoding: raw\nendian: little\n"
+        "data file: a.dat\n"
+    )
+    with opened(root) as source:
+        assert (whole(source) == values).all()
+        told = " ".join(source.spec.notes)
+        assert "b.dat" in told
+        assert "a.dat" not in told

@@ -130,7 +130,7 @@ def open_source(
         _remove(unpacked.folder if unpacked else None)
         raise
     ignored = without_effect(found.name, parameters, {c.parameter for c in source.spec.choices})
-    notes += found.notes + ((ignored,) if ignored else ())
+    notes += found.notes_beside(source.spec.inputs) + ((ignored,) if ignored else ())
     return _OpenedSource(source, notes, unpacked.folder if unpacked else None)
 
 

@@ -7,10 +7,10 @@ readers that are equally sure of a file, the earlier one gets it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 from scientistcloud.errors import (
@@ -93,12 +93,36 @@ SIDECARS = frozenset({
 
 @dataclass(frozen=True)
 class Detection:
-    """The reader for an upload, its files in natural order, and what was passed over."""
+    """The reader for an upload, its files in natural order, and what was passed over.
+
+    Attributes
+    ----------
+    said : tuple of str
+        Sentences about the choice.
+    unread : tuple of (str, tuple of FileEntry)
+        Files that were not handed to the reader, with the words for them.
+    """
 
     name: str
     reader: Reader
     files: tuple[FileEntry, ...]
-    notes: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    unread: tuple[tuple[str, tuple[FileEntry, ...]], ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the record, as if the reader read nothing but its files."""
+        return self.notes_beside(())
+
+    def notes_beside(self, inputs: Iterable[Path]) -> tuple[str, ...]:
+        """Sentences for the record: what the reader found beside its files is not unread."""
+        names = {entry.path.name for _, entries in self.unread for entry in entries}
+        read = {path.resolve() for path in inputs if path.name in names}
+        told = []
+        for words, entries in self.unread:
+            left = [e.name for e in entries if not read or e.path.resolve() not in read]
+            told += _listed(words, left)
+        return (*self.said, *told)
 
 
 @cache
@@ -159,13 +183,21 @@ def detect(listing: Listing, sensor: Sensor = Sensor.OTHER, wanted: object = Non
         )
     files = tuple(entry for entry, _ in matches[name])
     _refuse_empty_members(listing, [entry.name for entry, _ in matches[name]])
-    notes = _notes(listing, name, matches, unmatched)
+    said = (
+        *_listed("Left out, as empty (0 bytes)", listing.empty),
+        *_listed("Passed over", listing.ignored),
+    )
+    others = tuple(e for n, m in matches.items() if n != name for e, _ in m)
+    unread = (
+        ("Not read, as of another format", others),
+        ("Not read, as no data", tuple(unmatched)),
+    )
     if sensor is not Sensor.OTHER and name not in MEANT[sensor]:
-        notes = (
+        said = (
             f"The sensor is {sensor.value}; the files are {name}, and were read as such.",
-            *notes,
+            *said,
         )
-    return Detection(name, load_reader(name), files, notes)
+    return Detection(name, load_reader(name), files, said, unread)
 
 
 Matches = dict[str, list[tuple[FileEntry, Match]]]
@@ -290,21 +322,12 @@ def _refuse_empty_members(listing: Listing, names: Sequence[str]) -> None:
         )
 
 
-def _notes(
-    listing: Listing, chosen: str, matches: Matches, unmatched: Sequence[FileEntry]
-) -> tuple[str, ...]:
-    notes = []
-    others = [e.name for n, m in matches.items() if n != chosen for e, _ in m]
-    for what, names in (
-        ("Not read, as of another format", others),
-        ("Not read, as no data", [e.name for e in unmatched]),
-        ("Left out, as empty (0 bytes)", listing.empty),
-        ("Passed over", listing.ignored),
-    ):
-        if names:
-            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-            notes.append(f"{what}: {', '.join(names[:8])}{more}.")
-    return tuple(notes)
+def _listed(words: str, names: Sequence[str]) -> list[str]:
+    """A sentence about files, the first eight by name; nothing about none."""
+    if not names:
+        return []
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return [f"{words}: {', '.join(names[:8])}{more}."]
 
 
 def _foreign(listing: Listing, entry: FileEntry) -> ForeignFormat | None:
