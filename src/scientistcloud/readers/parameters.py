@@ -16,10 +16,10 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
         "file", "dataset", "volume", "time_axis", "split_axis", "axes",
         "Xs", "Ys", "presample", "postsample",
     ),
-    "nifti": ("arrangement",),
-    "nrrd": ("arrangement",),
-    "mrc": ("arrangement", "mode0"),
-    "metaimage": ("arrangement",),
+    "nifti": ("arrangement", "axes"),
+    "nrrd": ("arrangement", "axes"),
+    "mrc": ("arrangement", "mode0", "axes"),
+    "metaimage": ("arrangement", "axes"),
     "fits": ("arrangement",),
     "edf": ("arrangement",),
     "cbf": ("arrangement",),
@@ -32,6 +32,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "npz": ("arrangement", "arrays", "axes"),
     "raw": (
         "arrangement", "dims", "dtype", "offset", "endian", "order", "components", "timesteps",
+        "axes",
     ),
 }  # fmt: skip
 """For each format of the registry, besides ``format``; ``docs/formats.md`` explains them."""

@@ -341,6 +341,7 @@ class TestTable:
         with opened(root, {"axes": "zyx"}) as source:
             assert same(whole(source), values)
             assert source.spec.datasets[0].shape == (6, 8, 3)
+        assert error_of(root, {"axes": "tzyx"}).code == "InvalidOptions"
 
     def test_energies_of_an_image_are_depth(self, root: Path) -> None:
         self.write(root, numbers((300, 5, 6), "u1"), "energy y x")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from scientistcloud.errors import InvalidOptions
 from scientistcloud.readers.arrays.axis_roles import MAX_TIMESTEPS, AxisRoles
@@ -25,6 +25,7 @@ _READINGS = {
     5: ("tzyxc", "tfzyx", "tczyx"),
 }
 _MAX_READINGS = 4
+_NAMED = "named by the parameter"
 
 
 def told_letters(value: object, rank: int) -> str | None:
@@ -77,7 +78,7 @@ def plan_of(letters: str, names: Sequence[str], stored: Sequence[int]) -> AxisPl
             f"for axes of length 1, and there are at most {MAX_FIELDS} fields and "
             f"{MAX_TIMESTEPS:,} timesteps."
         )
-    return AxisPlan(tuple(names), roles, tuple(sorted(fields)), ("named by the parameter",))
+    return AxisPlan(tuple(names), roles, tuple(sorted(fields)), (_NAMED,))
 
 
 def letters_of(plan: AxisPlan) -> str:
@@ -108,3 +109,20 @@ def axes_choice(plan: AxisPlan) -> Choice:
     return Choice(
         PARAMETER, chosen, plan.rule, tuple(o for o in others if o != chosen)[:_MAX_READINGS]
     )
+
+
+def check_used(value: object, choices: Iterable[Choice]) -> None:
+    """Refuse a parameter ``axes`` that no array took.
+
+    Raises
+    ------
+    InvalidOptions
+        None of `choices` says that it decided.
+    """
+    if value is None or value in ("", "auto"):
+        return
+    if not any(c.parameter == PARAMETER and c.rule == _NAMED for c in choices):
+        raise InvalidOptions(
+            f"The parameter axes={value!r} fits none of the arrays: it takes a letter for each of "
+            "their axes, and none where the format tells the axes by itself."
+        )

@@ -17,8 +17,11 @@ from dataclasses import replace
 from typing import Any
 
 from scientistcloud.errors import InvalidOptions, UnlikeSlices
+from scientistcloud.readers.arrays.axis_letters import PARAMETER as AXES
+from scientistcloud.readers.arrays.axis_letters import check_used
 from scientistcloud.readers.arrays.raw_array import BoxReader, RawSource, RawStack, StackPart
 from scientistcloud.readers.arrays.raw_grid import MAX_FIELDS, Volume
+from scientistcloud.readers.arrays.turned import turned
 from scientistcloud.readers.base import Axis, Choice, DatasetSpec, FieldSpec, SourceSpec
 from scientistcloud.readers.files.open_files import FilePool
 from scientistcloud.readers.files.output_names import output_name
@@ -52,6 +55,9 @@ def open_volumes(
     InvalidOptions, UnlikeSlices
         The parameter ``arrangement`` asks for what these files cannot be.
     """
+    if format_name != "NumPy archive":  # whose arrays have their axes by name already
+        volumes = [turned(v, parameters.get(AXES)) for v in volumes]
+        check_used(parameters.get(AXES), (c for v in volumes for c in v.choices))
     volumes = _renamed(volumes)
     way, rule = _choose(volumes, parameters.get(_PARAMETER))
     if unless_told is not None and parameters.get(_PARAMETER) is None:

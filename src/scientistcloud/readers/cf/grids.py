@@ -23,7 +23,12 @@ from scientistcloud.errors import (
     UnsupportedLayout,
 )
 from scientistcloud.readers.arrays.axis_letters import PARAMETER as AXES
-from scientistcloud.readers.arrays.axis_letters import axes_choice, plan_of, told_letters
+from scientistcloud.readers.arrays.axis_letters import (
+    axes_choice,
+    check_used,
+    plan_of,
+    told_letters,
+)
 from scientistcloud.readers.arrays.axis_meanings import consistent
 from scientistcloud.readers.arrays.axis_roles import AxisRoles
 from scientistcloud.readers.arrays.axis_rules import AxisPlan, decide
@@ -136,6 +141,7 @@ def grids_of(variables: Variables, parameters: Mapping[str, Any], file_name: str
         grids, picked = grouped({dims: letters})
     choices += picked or [_main_choice(grids)]
     choices += _turned(grids[0].first, letters)
+    check_used(given, choices)
     if not any(c.parameter == "time_dimension" for c in choices):
         choices += _folded(grids, time_dims)
     if len(grids) > MAX_OUTPUTS:

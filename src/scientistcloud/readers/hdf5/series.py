@@ -9,6 +9,8 @@ from typing import Any
 
 from scientistcloud.errors import ConversionError, InvalidOptions, UnsupportedLayout
 from scientistcloud.readers.arrays.attributes import text
+from scientistcloud.readers.arrays.axis_letters import PARAMETER as AXES
+from scientistcloud.readers.arrays.axis_letters import check_used
 from scientistcloud.readers.base import Selection, SourceSpec
 from scientistcloud.readers.files.named_files import all_files, named_files
 from scientistcloud.readers.files.open_files import handed_over
@@ -54,6 +56,8 @@ def _open(files: Hdf5Files, paths: list[Path], selection: Selection) -> Hdf5Sour
         _build_series(files, opened, parameters, built)
     else:
         _build_apart(files, opened, parameters, built)
+    if len(opened) == 1 or _is_series(opened):
+        check_used(parameters.get(AXES), built.choices)
     inputs = [o.file for o in opened] + sorted(files.referred - {o.file for o in opened})
     inputs += sidecars
     spec = SourceSpec(

@@ -9,7 +9,12 @@ from typing import Any
 
 from scientistcloud.errors import InvalidOptions, UnsupportedDtype, UnsupportedLayout
 from scientistcloud.readers.arrays.axis_letters import PARAMETER as AXES
-from scientistcloud.readers.arrays.axis_letters import axes_choice, plan_of, told_letters
+from scientistcloud.readers.arrays.axis_letters import (
+    axes_choice,
+    check_used,
+    plan_of,
+    told_letters,
+)
 from scientistcloud.readers.arrays.axis_meanings import (
     Meaning,
     NamedAxis,
@@ -58,6 +63,7 @@ def open_stores(files: Sequence[Path], selection: Selection) -> CfSource:
     else:
         rule = "the largest array of numbers"
         _plain(store, _largest(store), built, selection.parameters, rule)
+    check_used(selection.parameters.get(AXES), built.choices)
     spec = SourceSpec(
         "OME-Zarr" if named or (images and not wanted) else "Zarr",
         tuple(built.datasets),
