@@ -115,3 +115,11 @@ def test_a_missing_library_is_named_with_its_command(
     error = error_of(tmp_path)
     assert isinstance(error, MissingLibrary)
     assert "scientistcloud[synchrotron]" in error.remedy
+
+
+@pytest.mark.parametrize("filling", [b" ", b"\n", b"a:", b"# Pixel_size "])
+def test_a_header_of_nothing_but_filling_is_refused(tmp_path: Path, filling: bytes) -> None:
+    """Patterns that try every blank again would not come to an end."""
+    content = b"###CBF: x\n" + filling * (900_000 // len(filling)) + b"\x0c\x1a\x04\xd5" + bytes(9)
+    (tmp_path / "a.cbf").write_bytes(content)
+    assert isinstance(error_of(tmp_path), ConversionError)

@@ -144,3 +144,10 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, old: bytes, new: bytes) 
     assert old in data
     (tmp_path / "a.edf").write_bytes(data.replace(old, new, 1))
     assert isinstance(error_of(tmp_path), ConversionError)
+
+
+@pytest.mark.parametrize("filling", [b" ", b"\n", b"a = ", b";"])
+def test_a_header_of_nothing_but_filling_is_refused(tmp_path: Path, filling: bytes) -> None:
+    """Patterns that try every blank again would not come to an end."""
+    (tmp_path / "a.edf").write_bytes(b"{\nEDF_" + filling * (900_000 // len(filling)) + b"}\n")
+    assert isinstance(error_of(tmp_path), ConversionError)

@@ -143,3 +143,11 @@ def test_what_makes_no_sense_is_refused(
     assert old in header
     (tmp_path / "a.hdr").write_text(header.replace(old, new))
     assert isinstance(error_of(tmp_path), kind)
+
+
+@pytest.mark.parametrize("filling", [" ", "\n", "a = ", "{", "a = {\n"])
+def test_a_header_of_nothing_but_filling_is_refused(tmp_path: Path, filling: str) -> None:
+    """Patterns that try every blank again would not come to an end."""
+    (tmp_path / "a.hdr").write_text("ENVI\n" + filling * (2_000_000 // len(filling)))
+    (tmp_path / "a.img").write_bytes(bytes(100))
+    assert isinstance(error_of(tmp_path), CorruptSource)

@@ -29,9 +29,11 @@ from scientistcloud.readers.files.open_files import FilePool, handed_over
 
 _START = b"\x0c\x1a\x04\xd5"
 _MOST_HEADER_BYTES = 1 << 20
-_ENTRY = re.compile(rb"^\s*([A-Za-z0-9-]{1,60}):\s*([^\r\n]{0,200})", re.M)
+_ENTRY = re.compile(rb"^[ \t]*([A-Za-z0-9-]{1,60}):[ \t]*([^\r\n]{0,200})", re.M)
 _PACKING = re.compile(rb"conversions=\"?x-CBF_([A-Z_]{1,40})", re.I)
-_PIXEL = re.compile(r"Pixel_size\s+([0-9.eE+-]+)\s*m\s*x\s*([0-9.eE+-]+)\s*m")
+_PIXEL = re.compile(
+    r"Pixel_size\s{1,9}([0-9.eE+-]{1,30})\s{0,9}m\s{0,9}x\s{0,9}([0-9.eE+-]{1,30})\s{0,9}m"
+)
 _TYPES = {"signed 32-bit integer": "i4", "unsigned 32-bit integer": "u4",
           "signed 16-bit integer": "i2", "unsigned 16-bit integer": "u2"}  # fmt: skip
 

@@ -29,7 +29,6 @@ _HEADER_BYTES = 512
 _MOST_HEADER_BYTES = 1 << 20
 _MOST_FRAMES = 1 << 18
 _START = re.compile(rb"\A\s*\{\s*(EDF_|HeaderID|Dim_1|ByteOrder|DataType|HEADER_BYTES)", re.I)
-_ENTRY = re.compile(r"([^=;{}\r\n]{1,200}?)\s*=\s*([^;]*);")
 _END = re.compile(rb"\}\r?\n")
 _TYPES = {
     "unsignedbyte": "u1", "unsignedchar": "u1", "signedbyte": "i1", "signedchar": "i1",
@@ -142,12 +141,22 @@ def _header(path: Path, pool: FilePool, offset: int) -> tuple[dict[str, str], in
         if at >= limit:
             raise CorruptSource(f"{pool.name(path)} has a header without its end.")
         data += pool.read(path, at, min(max(4 * _HEADER_BYTES, len(data)), limit - at))
-    entries = _ENTRY.findall(data[: end.end()].decode("latin-1"))
-    header = {key.strip().lower(): value.strip() for key, value in entries}
+    header = _entries(data[: end.start()].decode("latin-1"))
     told = header.get("header_bytes")
     if told is not None:
         return header, offset + _whole(told, "HEADER_BYTES", pool.name(path))
     return header, offset + end.end()
+
+
+def _entries(content: str) -> dict[str, str]:
+    """What stands between the semicolons; without patterns, which blanks without end can stall."""
+    entries: dict[str, str] = {}
+    for part in content.replace("{", "\n").split(";"):
+        key, sign, value = part.partition("=")
+        name = key.strip().rpartition("\n")[2].strip().lower()
+        if sign and 0 < len(name) <= 200:
+            entries[name] = value.strip()
+    return entries
 
 
 def _frame(header: Mapping[str, str], offset: int, name: str) -> Frame:

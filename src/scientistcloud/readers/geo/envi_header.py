@@ -7,7 +7,6 @@ reference pixel counts from 1 at the outer corner of the first pixel.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,6 @@ from scientistcloud.readers.base import Axis
 
 MOST_HEADER_BYTES = 8 << 20
 _MOST = 1 << 40
-_ENTRY = re.compile(r"^[ \t]*([^=\n{}]{1,80}?)[ \t]*=[ \t]*(\{[^}]*\}|[^\n]*)", re.M)
 _TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 _COMPLEX = frozenset({6, 9})
 
@@ -75,7 +73,7 @@ def parse_header(data: bytes, name: str) -> EnviHeader:
         It makes no sense, or describes what cannot be shown.
     """
     content = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
-    entries = {k.strip().lower(): v.strip() for k, v in _ENTRY.findall(content.partition("\n")[2])}
+    entries = _entries(content.partition("\n")[2])
     code = _whole(entries, "data type", name)
     if code in _COMPLEX:
         raise UnsupportedDtype(
@@ -101,6 +99,24 @@ def parse_header(data: bytes, name: str) -> EnviHeader:
         raise UnsupportedLayout(f"{name} describes gaps between frames (major frame offsets).")
     stored = dtype.newbyteorder(">" if order else "<")
     return EnviHeader(width, height, bands, offset, stored, interleave, entries)
+
+
+def _entries(content: str) -> dict[str, str]:
+    """Line by line, lists up to their brace; without patterns, which blanks can stall."""
+    entries: dict[str, str] = {}
+    key, parts = "", list[str]()
+    for line in content.split("\n"):
+        if parts:
+            parts.append(line)
+        else:
+            key, sign, value = line.partition("=")
+            if not sign or not 0 < len(key.strip()) <= 80:
+                continue
+            parts = [value.strip()]
+        if not parts[0].startswith("{") or "}" in line:
+            entries[key.strip().lower()] = "\n".join(parts).strip()
+            parts = []
+    return entries
 
 
 def _whole(entries: Mapping[str, str], key: str, name: str, default: int | None = None) -> int:
