@@ -88,7 +88,7 @@ class IdxLayout:
     def blocks(self) -> BlockLayout:
         return BlockLayout(self.bitmask, self.bits_per_block)
 
-    @property
+    @cached_property
     def has_small_files(self) -> bool:
         """Whether there are many timesteps, of which each is one small file."""
         bytes_per_block = sum(f.sample_bytes for f in self.fields) << self.bits_per_block
