@@ -306,6 +306,8 @@ def _choose(candidates: Matches, sensor: Sensor, wanted: str | None) -> str:
 
 def _refuse_empty_members(listing: Listing, names: Sequence[str]) -> None:
     """A file of the series that holds nothing is one that did not arrive."""
+    if not listing.empty:
+        return
     wordings = {parsed.wording for parsed in parse_names(names) if parsed.numbers}
     suffixes = {name[len(stem(name)) :] for name in names}
     alike = [

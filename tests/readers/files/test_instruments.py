@@ -121,6 +121,27 @@ def test_copies_as_windows_names_them() -> None:
         ([f"s_{n:04}.tif" for n in (0, 10, 20, 30)], False, (1, 1, 1, 4)),
         (["x_1.tif", "x_2.tif", "x_3.tif", "x_macro.tif", "x_label.tif"], False, (1, 1, 1, 3)),
         (["cells.tif", "label.tif"], False, (1, 2, 1, 1)),
+        (
+            [f"LC08_2020_B{b}.tif" for b in range(1, 12)] + ["LC08_2020_BQA.tif"],
+            False,
+            (1, 12, 1, 1),
+        ),
+        ([f"T32_{b}.tif" for b in ("B02", "B03", "B04", "B08", "B8A")], False, (1, 5, 1, 1)),
+        (
+            [
+                f"cell_{w}_s{s}_t{t}.tif"
+                for w in ("w1DAPI", "w2GFP")
+                for s in (1, 2)
+                for t in (1, 2, 3)
+            ],
+            False,
+            (2, 2, 3, 1),
+        ),
+        (
+            [f"{c}_B2_1_00d{h:02}h00m.tif" for c in ("Phase", "Green") for h in (0, 2, 4)],
+            False,
+            (1, 2, 3, 1),
+        ),
         (["s_1.tif", "s_2.tif", "s_1.tiff", "s_2.tiff"], False, (1, 1, 1, 2)),
     ],
 )

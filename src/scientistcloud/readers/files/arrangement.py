@@ -1,8 +1,14 @@
-"""Where each image of a dataset belongs: the result of judging names."""
+"""Where each image of a dataset belongs: the result of judging names, and how it is made."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from scientistcloud.readers.files.name_columns import Column, find_gaps
+from scientistcloud.readers.files.name_grid import NameGrid
+from scientistcloud.readers.files.name_roles import ROLES
+from scientistcloud.readers.files.name_series import labels_of
 
 
 @dataclass(frozen=True)
@@ -43,3 +49,53 @@ class Arrangement:
         if len(self.names) == 1 and not self.dataset:
             return ()
         return tuple(k for k in ("depth", "time", "fields") if k != self.kind)
+
+
+def along(names: Sequence[str], kind: str, rule: str) -> Arrangement:
+    """All names along one axis."""
+    count, notes = len(names), () if kind == "fields" else find_gaps(names)
+    if kind == "time":
+        return Arrangement(tuple(names), timesteps=count, rule=rule, notes=notes, kind=kind)
+    if kind == "fields":
+        return Arrangement(tuple(names), labels_of(names), rule=rule, kind=kind)
+    return Arrangement(tuple(names), depth=count, rule=rule, notes=notes, kind=kind)
+
+
+def by_columns(
+    names: Sequence[str], columns: Sequence[Column], roles: Sequence[str], kind: str
+) -> tuple[Arrangement, ...]:
+    """The grid of numbers, each with its role; several places together tell the dataset."""
+    axes, levels = {}, {}
+    for role in ROLES:
+        chosen = [column for column, each in zip(columns, roles, strict=True) if each == role]
+        if not chosen:
+            continue
+        written = [[_label(c, text) if role == "d" else text for text in c.places] for c in chosen]
+        axes[role] = tuple(" ".join(texts) for texts in zip(*written, strict=True))
+        order = dict(zip(axes[role], zip(*(c.values for c in chosen), strict=True), strict=True))
+        levels[role] = tuple(sorted(order, key=lambda text: order[text]))
+    return by_grid(NameGrid(tuple(names), axes, levels), kind)
+
+
+def _label(column: Column, text: str) -> str:
+    return f"{column.word} {text}".strip()
+
+
+def by_grid(grid: NameGrid, kind: str) -> tuple[Arrangement, ...]:
+    """A dataset for each place of the grid; raises `MissingMember` where it has holes."""
+    ordered = grid.ordered()
+    channels = grid.levels.get("c", ("",))
+    labels = tuple(f"channel {c}" if c.isdecimal() else c for c in channels)
+    datasets = grid.levels.get("d", ("",))
+    count = len(ordered) // len(datasets)
+    found = [
+        Arrangement(
+            ordered[i * count : (i + 1) * count],
+            labels, grid.count("t"), grid.count("z"), grid.rule, kind=kind, dataset=label,
+        )
+        for i, label in enumerate(datasets)
+    ]  # fmt: skip
+    if len(found) > 1:
+        note = f"The main dataset is that of {found[0].dataset}; the others are {len(found) - 1}."
+        found[0] = replace(found[0], notes=(note,))
+    return tuple(found)

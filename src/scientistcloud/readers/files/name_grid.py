@@ -11,7 +11,7 @@ from scientistcloud.errors import MissingMember
 from scientistcloud.readers.files.name_roles import ROLES, match_convention
 from scientistcloud.readers.files.numbered_names import natural_key, stem
 
-_WORDS = {"d": "dataset", "c": "channel", "t": "time", "z": "depth"}
+_WORDS = {"d": "place (a dataset each)", "c": "channel", "t": "time", "z": "depth"}
 _MOST_LOOKED_AT = 1 << 20
 
 
@@ -34,8 +34,8 @@ class NameGrid:
     @property
     def rule(self) -> str:
         """What the names say, in a sentence."""
-        said = ", ".join(f"{axis} is {_WORDS[axis]}" for axis in ROLES if axis in self.axes)
-        return f"the names tell a place in a grid: {said}"
+        said = [_WORDS[axis] for axis in ROLES if axis in self.axes]
+        return f"the names tell {' and '.join(filter(None, [', '.join(said[:-1]), said[-1]]))}"
 
     def count(self, axis: str) -> int:
         return len(self.levels.get(axis, ("",)))

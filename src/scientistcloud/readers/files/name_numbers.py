@@ -120,7 +120,9 @@ def _parse(text: str, pattern: re.Pattern[str]) -> ParsedName:
 
 def _word(before: str) -> str:
     found = _WORD.search(before) or _CAMEL.search(before)
-    return found[1].casefold() if found else ""
+    if found is None:
+        return ""
+    return "band" if found[1] == "B" else found[1].casefold()  # B02 of Sentinel, B10 of Landsat
 
 
 def _value(text: str) -> Decimal:

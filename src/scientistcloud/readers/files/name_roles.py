@@ -19,7 +19,8 @@ _WORDS = {
     "t": ("t", "time", "times", "tp", "timepoint", "timepoints", "timestep", "step", "frame",
           "frames", "tl", "cycle"),
     "z": ("z", "slice", "slices", "plane", "planes", "depth", "section", "zstep", "zs", "sl"),
-    "c": ("c", "ch", "channel", "channels", "w", "wave", "wv", "wavelength", "chan"),
+    "c": ("c", "ch", "channel", "channels", "w", "wave", "wv", "wavelength", "chan",
+          "band", "bands"),
     "d": ("pos", "position", "positions", "xy", "fov", "fld", "field", "fields", "site", "series",
           "scene", "well"),
 }  # fmt: skip
@@ -44,7 +45,7 @@ CONVENTIONS = (
     r"(?:.*/)?(?P<d>[A-P] ?- ?\d+)\(fld (?P<d2>\d+) wv (?P<c>[^)]*?)"
     r"(?: z (?P<z>\d+))?(?: time (?P<t>\d+)[^)]*)?\)",
     # Incucyte: scan_A1_1_00d04h00m.tif
-    r"(?P<d>.*_[A-P]\d+_\d+)_(?P<t>(?:\d+y)?\d+d\d+h\d+m)",
+    r"(?:(?P<c>.*)_)?(?P<d>[A-P]\d+_\d+)_(?P<t>(?:\d+y)?\d+d\d+h\d+m)",
     # MetaXpress: TimePoint_1/ZStep_1/exp_A01_s1_w1.tif
     r"(?:.*?TimePoint_(?P<t>\d+)/)?(?:.*?ZStep_(?P<z>\d+)/)?(?P<d>.*_[A-P]\d\d)(?:_s(?P<d2>\d+))?"
     r"_w(?P<c>\d[^/_]*?)(?:_?[0-9A-F]{8}-[0-9A-F-]{27})?",
@@ -68,13 +69,19 @@ def _text(row: Mapping[str, str], role: str) -> str:
     return "_".join(text for name, text in row.items() if name[0] == role and text)
 
 
-def roles_of(words: Sequence[str]) -> list[str]:
-    """The role that each word gives its number; empty where it tells none."""
+def roles_of(words: Sequence[str], beside: Sequence[str] = ()) -> list[str]:
+    """The role that each word gives its number; empty where it tells none.
+
+    Parameters
+    ----------
+    beside : sequence of str
+        Roles that something else in the names has.
+    """
     found = [_ROLE_OF_WORD.get(word, "") for word in words]
     for place, word in enumerate(words):
-        others = {role for i, role in enumerate(found) if i != place}
-        for beside, role in _DEPENDS.get(word, ()):
-            if beside in others or not beside:
+        others = {role for i, role in enumerate(found) if i != place} | set(beside)
+        for other, role in _DEPENDS.get(word, ()):
+            if other in others or not other:
                 found[place] = role
                 break
     return found

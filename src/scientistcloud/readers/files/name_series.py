@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from scientistcloud.readers.files.name_columns import varying_columns
 from scientistcloud.readers.files.name_grid import conventional_grid
 from scientistcloud.readers.files.name_numbers import ParsedName, parse_names
+from scientistcloud.readers.files.name_roles import role_of
 from scientistcloud.readers.files.numbered_names import stem
 
 _MAX_NAMED = 6
@@ -33,6 +34,13 @@ def _in_order(names: list[str], parsed: list[ParsedName]) -> tuple[list[str], li
     ways = zip(names, parsed, strict=True)
     pairs = sorted(ways, key=lambda pair: [number.value for number in pair[1].numbers])
     return [name for name, _ in pairs], [each for _, each in pairs]
+
+
+def are_bands(series: Series) -> bool:
+    """Whether a word for channels tells the members of the longest series apart (``B02``)."""
+    _, parsed = max(series.values(), key=lambda members: len(members[0]))
+    columns = varying_columns(parsed)
+    return len(columns) == 1 and role_of(columns[0].word) == "c"
 
 
 def without_strays(names: list[str]) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
@@ -73,6 +81,8 @@ def _without_outsiders(names: list[str]) -> tuple[list[str], list[str]]:
     groups = sorted((members for members, _ in by_wording(names).values()), key=len)
     main = groups[-1]
     others = [name for group in groups[:-1] for name in group]
+    if are_bands(by_wording(names)):
+        return names, aside
     is_series = len(main) >= 3 and len(groups) > 1 and len(groups[-2]) == 1
     if is_series and len(others) <= max(2, len(main) // 10) and conventional_grid(names) is None:
         kept = set(main)

@@ -19,22 +19,24 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from scientistcloud.errors import AmbiguousFormat, InvalidOptions
-from scientistcloud.readers.files.arrangement import Arrangement
+from scientistcloud.readers.files.arrangement import Arrangement, along, by_columns, by_grid
+from scientistcloud.readers.files.name_ambiguity import KINDS as KINDS
+from scientistcloud.readers.files.name_ambiguity import ambiguous, unfitting, untold
 from scientistcloud.readers.files.name_columns import (
     Column,
-    find_gaps,
     independent,
     varying_columns,
 )
-from scientistcloud.readers.files.name_grid import NameGrid, conventional_grid
+from scientistcloud.readers.files.name_grid import conventional_grid
 from scientistcloud.readers.files.name_numbers import ParsedName
-from scientistcloud.readers.files.name_roles import ROLE_WORDS, ROLES, role_of, roles_of
+from scientistcloud.readers.files.name_roles import ROLE_WORDS, role_of, roles_of
 from scientistcloud.readers.files.name_series import (
     Series,
+    are_bands,
     by_wording,
     few,
     labels_of,
@@ -43,13 +45,8 @@ from scientistcloud.readers.files.name_series import (
 )
 from scientistcloud.readers.files.numbered_names import natural_key
 
-_MAX_CHANNELS = 8
+_MAX_CHANNELS = 16
 _MAX_DATASETS = 256
-KINDS = ("depth", "time", "fields", "datasets", "labels", "words", "mosaic")
-"""What ``arrangement`` can be: all files in the order of their names as slices, timesteps, fields
-or datasets; rules 3 and 4 (labels) or 5 (words); tiles (`mosaic`). Several words with commas
-between, such as ``time,depth``, say what each number that varies is, in their order."""
-
 _SPELLINGS = {"timesteps": "time", "slices": "depth"}
 """What the same is called for files of volumes (`volume_set`)."""
 _ROLE_OF_WORD = {word: role for role, word in ROLE_WORDS.items()}
@@ -90,13 +87,15 @@ def _judge(names: list[str], deep: bool) -> tuple[Arrangement, ...]:
         return (Arrangement(tuple(names), rule="a single image"),)
     grid = conventional_grid(names)
     if grid is not None:
-        return _from_grid(grid, "labels")
+        return by_grid(grid, "labels")
     series = by_wording(names)
     if len(series) == 1:
         ((names, parsed),) = series.values()
         return _arrange_series(names, parsed, deep)
     if len({len(members) for members, _ in series.values()}) == 1:
         return _arrange_words(series, deep)
+    if are_bands(series) and len(names) <= _MAX_CHANNELS:
+        return (along(names, "fields", "a word for channels stands in most of the names"),)
     raise AmbiguousFormat(
         "The names of the images differ in more than their numbers, so it is unclear which belong "
         f"together: {few([members[0] for members, _ in series.values()])}.",
@@ -110,21 +109,21 @@ def _judge(names: list[str], deep: bool) -> tuple[Arrangement, ...]:
 
 
 def _arrange_series(
-    names: list[str], parsed: list[ParsedName], deep: bool
+    names: list[str], parsed: list[ParsedName], deep: bool, beside: Sequence[str] = ()
 ) -> tuple[Arrangement, ...]:
     columns = independent(varying_columns(parsed))
     if len(columns) == 1:
         return _arrange_one(names, columns[0], deep)
     if not columns:
-        raise _ambiguous("The names differ in nothing but capital letters", names, ["fields"])
+        raise ambiguous("The names differ in nothing but capital letters", names, ["fields"])
     if _are_scattered(columns, len(names)):
         kind = "time" if deep else "depth"
         rule = f"natural order of the names is {kind}, as several numbers vary together"
-        return (_line(names, kind, rule),)
-    roles = _told_roles(columns, deep)
+        return (along(names, kind, rule),)
+    roles = _told_roles(columns, deep, beside)
     if not all(roles) or len(set(roles)) < len([r for r in roles if r != "d"]) + ("d" in roles):
-        raise _untold(names, columns, roles, deep)
-    return _from_columns(names, columns, roles, "labels")
+        raise untold(names, columns, roles, deep)
+    return by_columns(names, columns, roles, "labels")
 
 
 def _are_scattered(columns: Sequence[Column], count: int) -> bool:
@@ -136,9 +135,9 @@ def _are_scattered(columns: Sequence[Column], count: int) -> bool:
     return places > 2 * count and not told and not any(column.place for column in columns)
 
 
-def _told_roles(columns: Sequence[Column], deep: bool) -> list[str]:
+def _told_roles(columns: Sequence[Column], deep: bool, beside: Sequence[str]) -> list[str]:
     """The role of each number; empty where nothing tells it."""
-    roles = roles_of([column.word for column in columns])
+    roles = roles_of([column.word for column in columns], beside)
     plain = [i for i, column in enumerate(columns) if column.place == 0]
     if len(plain) == 1 and not roles[plain[0]]:
         role = "t" if deep else "z"
@@ -156,22 +155,22 @@ def _arrange_one(names: list[str], column: Column, deep: bool) -> tuple[Arrangem
     if role == "t":
         if not column.is_whole:
             told = f"The numbers after '{column.word}' are no plain count"
-            raise _ambiguous(told, names, ["time", "depth"])
+            raise ambiguous(told, names, ["time", "depth"])
         kind, rule = "time", f"'{column.word}' before the number is time"
-        return (_line(names, kind, rule),)
+        return (along(names, kind, rule),)
     if role == "c" and (deep or len(names) <= _MAX_CHANNELS):
-        return _from_columns(names, [column], ["c"], "labels")
+        return by_columns(names, [column], ["c"], "labels")
     if role == "d" and column.word != "series" and len(names) <= _MAX_DATASETS:
-        return _from_columns(names, [column], ["d"], "labels")
+        return by_columns(names, [column], ["d"], "labels")
     if role == "z" and deep:
         told = f"'{column.word}' before the number says depth, but each file holds several pages"
-        raise _ambiguous(told, names, ["depth", "time", "fields"])
+        raise ambiguous(told, names, ["depth", "time", "fields"])
     if not role and _belong_to_word(column):
         told = f"The numbers seem to belong to the word before them ({few(column.levels)})"
-        raise _ambiguous(told, names, ["fields", kind])
+        raise ambiguous(told, names, ["fields", kind])
     if deep:
-        return (_line(names, "time", "files of several pages each are timesteps"),)
-    return (_line(names, "depth", "natural order of the names is depth"),)
+        return (along(names, "time", "files of several pages each are timesteps"),)
+    return (along(names, "depth", "natural order of the names is depth"),)
 
 
 def _belong_to_word(column: Column) -> bool:
@@ -186,55 +185,6 @@ def _belong_to_word(column: Column) -> bool:
     return len(steps) > 1 and span > 4 * len(values)
 
 
-def _line(names: Sequence[str], kind: str, rule: str) -> Arrangement:
-    """All names along one axis."""
-    count, notes = len(names), () if kind == "fields" else find_gaps(names)
-    if kind == "time":
-        return Arrangement(tuple(names), timesteps=count, rule=rule, notes=notes, kind=kind)
-    if kind == "fields":
-        return Arrangement(tuple(names), labels_of(names), rule=rule, kind=kind)
-    return Arrangement(tuple(names), depth=count, rule=rule, notes=notes, kind=kind)
-
-
-def _from_columns(
-    names: Sequence[str], columns: Sequence[Column], roles: Sequence[str], kind: str
-) -> tuple[Arrangement, ...]:
-    """The grid of numbers, each with its role; several places together tell the dataset."""
-    axes, levels = {}, {}
-    for role in ROLES:
-        chosen = [column for column, each in zip(columns, roles, strict=True) if each == role]
-        if not chosen:
-            continue
-        written = [[_label(c, text) if role == "d" else text for text in c.places] for c in chosen]
-        axes[role] = tuple(" ".join(texts) for texts in zip(*written, strict=True))
-        order = dict(zip(axes[role], zip(*(c.values for c in chosen), strict=True), strict=True))
-        levels[role] = tuple(sorted(order, key=lambda text: order[text]))
-    return _from_grid(NameGrid(tuple(names), axes, levels), kind)
-
-
-def _label(column: Column, text: str) -> str:
-    return f"{column.word} {text}".strip()
-
-
-def _from_grid(grid: NameGrid, kind: str) -> tuple[Arrangement, ...]:
-    ordered = grid.ordered()
-    channels = grid.levels.get("c", ("",))
-    labels = tuple(f"channel {c}" if c.isdecimal() else c for c in channels)
-    datasets = grid.levels.get("d", ("",))
-    count = len(ordered) // len(datasets)
-    found = [
-        Arrangement(
-            ordered[i * count : (i + 1) * count],
-            labels, grid.count("t"), grid.count("z"), grid.rule, kind=kind, dataset=label,
-        )
-        for i, label in enumerate(datasets)
-    ]  # fmt: skip
-    if len(found) > 1:
-        note = f"The main dataset is that of {found[0].dataset}; the others are {len(found) - 1}."
-        found[0] = replace(found[0], notes=(note,))
-    return tuple(found)
-
-
 # Rule 5: words
 
 
@@ -245,7 +195,7 @@ def _arrange_words(series: Series, deep: bool) -> tuple[Arrangement, ...]:
     if len(members[0]) == 1:
         names = tuple(group[0] for group in members)
         return (Arrangement(names, labels, rule=rule, kind="words"),)
-    parts = [_arrange_series(names, parsed, deep) for names, parsed in series.values()]
+    parts = [_arrange_series(names, parsed, deep, "c") for names, parsed in series.values()]
     shapes = {tuple((p.dataset, p.timesteps, p.depth, p.fields) for p in part) for part in parts}
     if len(shapes) > 1:
         raise AmbiguousFormat(
@@ -279,7 +229,7 @@ def _as_wanted(names: list[str], wanted: object, deep: bool) -> tuple[Arrangemen
     if word in ("depth", "time", "fields"):
         series = by_wording(names)
         ordered = next(iter(series.values()))[0] if len(series) == 1 else names
-        return (_line(ordered, word, rule),)
+        return (along(ordered, word, rule),)
     if word == "datasets":
         labels = labels_of(names)
         pairs = zip(names, labels, strict=True)
@@ -292,13 +242,13 @@ def _as_wanted(names: list[str], wanted: object, deep: bool) -> tuple[Arrangemen
         series = by_wording(names)
         if len(series) > 1 and len({len(members) for members, _ in series.values()}) == 1:
             return _arrange_words(series, deep)
-    raise _unfitting(wanted)
+    raise unfitting(wanted)
 
 
 def _wanted_labels(names: list[str]) -> tuple[Arrangement, ...] | None:
     grid = conventional_grid(names)
     if grid is not None:
-        return _from_grid(grid, "labels")
+        return by_grid(grid, "labels")
     series = by_wording(names)
     if len(series) > 1:
         return None
@@ -307,61 +257,22 @@ def _wanted_labels(names: list[str]) -> tuple[Arrangement, ...] | None:
     roles = roles_of([column.word for column in columns])
     if not columns or not all(roles) or len(set(roles)) < len(roles):
         return None
-    return _from_columns(names, columns, roles, "labels")
+    return by_columns(names, columns, roles, "labels")
 
 
 def _as_words(names: list[str], words: list[str], wanted: object) -> tuple[Arrangement, ...]:
     """A word for each number that varies; before them one for the wording, where that does."""
     series = by_wording(names)
     if any(word not in _ROLE_OF_WORD for word in words):
-        raise _unfitting(wanted)
+        raise unfitting(wanted)
     roles = [_ROLE_OF_WORD[word] for word in words]
     if len(series) > 1 or any(roles.count(role) > 1 for role in "ctz"):
-        raise _unfitting(wanted)
+        raise unfitting(wanted)
     ((names, parsed),) = series.values()
     columns = independent(varying_columns(parsed))
     if len(columns) != len(roles):
-        raise _unfitting(wanted)
-    return _from_columns(names, columns, roles, ",".join(words))
-
-
-def _unfitting(wanted: object) -> InvalidOptions:
-    return InvalidOptions(
-        f"The parameter arrangement={wanted!r} does not fit the files; it can be one of "
-        f"{', '.join(KINDS)}, or one of depth, time, fields, datasets for each number that varies "
-        "in the names, with commas between."
-    )
-
-
-def _ambiguous(told: str, names: Sequence[str], readings: Iterable[str]) -> AmbiguousFormat:
-    return AmbiguousFormat(
-        f"{told}, so it is unclear what the files are: {few(names)}.",
-        remedy="Say it with the parameter 'arrangement': "
-        + " or ".join(f"arrangement={each}" for each in readings)
-        + ".",
-    )
-
-
-def _untold(
-    names: Sequence[str], columns: Sequence[Column], roles: Sequence[str], deep: bool
-) -> AmbiguousFormat:
-    """Several numbers vary independently, and not all words say what they count."""
-    described = [f"{column.word or 'a number'} ({few(column.levels, 3)})" for column in columns]
-    told = [role for role in roles if role]
-    if len(set(told)) < len(told):
-        roles, told = [""] * len(roles), []
-    free = [role for role in ("tcd" if deep else "ztcd") if role not in told]
-    ways = itertools.permutations(free, len(roles) - len(told))
-    readings = []
-    for way in sorted(ways, key=lambda way: way[-1] != free[0])[:3]:
-        left = iter(way)
-        readings.append(",".join(ROLE_WORDS[role or next(left)] for role in roles))
-    return _ambiguous(
-        f"Several numbers in the names vary independently, {' and '.join(described)}, and their "
-        "words do not tell what each of them counts",
-        names,
-        [*readings, "time" if deep else "depth"],
-    )
+        raise unfitting(wanted)
+    return by_columns(names, columns, roles, ",".join(words))
 
 
 def select_files(names: Sequence[str], pattern: object) -> list[str]:
