@@ -8,15 +8,15 @@ import { ChannelPanel } from "../parts/channel-panel";
 import { Facts } from "../parts/facts";
 import { LinePanel, type Measured } from "../parts/line-panel";
 import { Legend } from "../parts/legend";
+import { Positions, ProbeLine, type Probe } from "../parts/positions";
 import { TakeAway } from "../parts/take-away";
 import { TimeSlider } from "../parts/time-slider";
 import type { Description } from "../viewer/description";
-import { planesOf, placeOf, stretchOf } from "../viewer/description";
+import { planesOf, stretchOf } from "../viewer/description";
 import { clamp, finest } from "../viewer/grid";
 import { PlaneCanvas, axesInWords, stillAxis, type Line } from "../viewer/plane-canvas";
 import type { Camera, PlaneView, Progress, Shown } from "../viewer/plane-view";
 import { profileOf } from "../viewer/profile";
-import { inWords } from "../viewer/samples";
 import { shownOf } from "../viewer/shown";
 import type { Plane } from "../viewer/tiles";
 import { firstView, fromHash, toHash, type Layout, type ViewState } from "../viewer/view-state";
@@ -152,12 +152,6 @@ function Viewer({ description }: { description: Description }) {
   );
 }
 
-interface Probe {
-  field: string;
-  values: (number | bigint)[];
-  at: number[];
-}
-
 interface ToolbarProps {
   description: Description;
   state: ViewState;
@@ -197,44 +191,6 @@ function Toolbar({ description, state, isDrawing, onChange, onDraw, onReset }: T
         {description.dims.map((each) => number(each)).join(" × ")} · {description.fields[0]?.dtype}
       </span>
     </header>
-  );
-}
-
-function Positions({ description, state, onChange }: { description: Description; state: ViewState; onChange: (changes: Partial<ViewState>) => void }) {
-  return (
-    <fieldset class="positions">
-      <legend>{t("position")}</legend>
-      {description.dims.map((samples, axis) => {
-        const found = description.axes[axis];
-        const place = placeOf(found, state.at[axis] ?? 0);
-        return (
-          <label key={axis}>
-            <span>{found?.name || "xyz"[axis]}</span>
-            <input
-              type="range" min="0" max={samples - 1} value={state.at[axis]}
-              onInput={(event) => onChange({ at: state.at.with(axis, Number(event.currentTarget.value)) })}
-            />
-            <output>{state.at[axis]}{place !== null && ` (${number(place, 4)} ${found?.units ?? ""})`}</output>
-          </label>
-        );
-      })}
-    </fieldset>
-  );
-}
-
-function ProbeLine({ description, probe }: { description: Description; probe: Probe | null }) {
-  if (!probe) return <p class="probe">{t("point_at")}</p>;
-  const places = probe.at.map((sample, axis) => {
-    const found = description.axes[axis];
-    const place = placeOf(found, sample);
-    return place === null ? null : `${found?.name} ${number(place, 5)} ${found?.units ?? ""}`;
-  });
-  const units = description.fields.find(({ name }) => name === probe.field)?.units ?? "";
-  return (
-    <p class="probe">
-      <strong>{probe.values.map(inWords).join(", ")} {units}</strong> [{probe.at.join(", ")}]
-      <small> {places.filter(Boolean).join(" · ")}</small>
-    </p>
   );
 }
 

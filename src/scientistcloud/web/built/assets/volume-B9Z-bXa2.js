@@ -1,4 +1,4 @@
-import{a as e,i as t,n,o as r,r as i,t as a}from"./index-Dx15-LNn.js";var o={maximum:0,density:1,oblique:2},s={linear:0,log:1,symlog:2},c=160,l=`#version 300 es
+import{a as e,i as t,n,o as r,r as i,t as a}from"./index-BIHFx7z6.js";var o={maximum:0,density:1,oblique:2},s={linear:0,log:1,symlog:2},c=160,l=`#version 300 es
 out vec2 at;
 void main() {
   at = vec2(float(gl_VertexID & 1), float(gl_VertexID >> 1)) * 2.0 - 1.0;
