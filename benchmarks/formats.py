@@ -142,7 +142,8 @@ def read_ours(path: Path) -> int:
         dataset = source.spec.datasets[0]
         spec = dataset.fields[0]
         for i in range(dataset.shape[0]):
-            box = Box((i, 0, 0), (i + 1, *dataset.shape[1:]))
+            rest = dataset.shape[1:]
+            box = Box((i, *(0 for _ in rest)), (i + 1, *rest))
             out = np.empty(box.shape, spec.dtype)
             source.read(spec, 0, box, out)
             total += out.nbytes
