@@ -121,6 +121,14 @@ def test_copies_as_windows_names_them() -> None:
         ([f"s_{n:04}.tif" for n in (0, 10, 20, 30)], False, (1, 1, 1, 4)),
         (["x_1.tif", "x_2.tif", "x_3.tif", "x_macro.tif", "x_label.tif"], False, (1, 1, 1, 3)),
         (["cells.tif", "label.tif"], False, (1, 2, 1, 1)),
+        (["scan1.tif", "scan2.tif", "scan4.tif"], False, (1, 1, 1, 3)),
+        (["IMG0.tif", "IMG10.tif", "IMG20.tif"], False, (1, 1, 1, 3)),
+        (
+            [f"{r}0{n}_s1_w{c}.tif" for r in "AB" for n in (1, 2) for c in (1, 2)],
+            False,
+            (4, 2, 1, 1),
+        ),
+        ([f"day{d}_s{n:03}.tif" for d in (1, 3, 7) for n in range(4)], False, (1, 1, 3, 4)),
         (
             [f"LC08_2020_B{b}.tif" for b in range(1, 12)] + ["LC08_2020_BQA.tif"],
             False,
@@ -164,6 +172,9 @@ def test_an_image_under_two_suffixes_is_used_once_and_named() -> None:
         [f"scan{r}/s_{i}.tif" for r in (1, 2) for i in range(3)],
         [f"a{r}_c{c}_{i}.tif" for r in (1, 2) for c in (0, 1) for i in range(3)],
         ["t_0s.tif", "t_0.5s.tif", "t_1s.tif"],
+        ["CD4.tif", "CD8.tif"],
+        ["s_IL2.tif", "s_IL6.tif", "s_IL10.tif"],
+        [f"x_ch{n:02}.tif" for n in range(40)],
     ],
 )
 def test_what_cannot_be_told_is_ambiguous_and_each_way_out_works(names: list[str]) -> None:
@@ -176,6 +187,17 @@ def test_what_cannot_be_told_is_ambiguous_and_each_way_out_works(names: list[str
         assert sorted(n for each in found for n in each.names) == sorted(names), way
         again = arrange(names, found[0].kind)
         assert [each.names for each in again] == [each.names for each in found], way
+
+
+@pytest.mark.parametrize(
+    "names", [["CD3", "CD4", "CD8", "DAPI"], ["CD3", "CD4", "CD5", "DAPI"], ["CD4", "CD8", "DAPI"]]
+)
+def test_no_marker_is_left_out_beside_others(names: list[str]) -> None:
+    files = [f"{name}.tif" for name in names]
+    with pytest.raises(AmbiguousFormat, match="DAPI"):
+        arrange(files)
+    (found,) = arrange(files, "fields")
+    assert found.fields == tuple(names)
 
 
 def test_names_of_markers_keep_their_digits() -> None:
@@ -193,6 +215,7 @@ def test_gaps_are_those_of_the_step() -> None:
     assert "7.14" in find_gaps([f"e_{n}.tif" for n in ("7.10", "7.12", "7.16", "7.18")])[0]
     assert "-2" in find_gaps([f"a_{n}.tif" for n in (-6, -4, 0, 2)])[0]
     assert not find_gaps([f"a_{n}.tif" for n in (-6, -4, -2, 0, 2)])
+    assert "not alike" in find_gaps([f"a_{n}.tif" for n in (488, 561, 640)])[0]
 
 
 def test_a_thousand_mixed_names_are_judged_at_once() -> None:

@@ -11,6 +11,7 @@ from scientistcloud.readers.files.name_numbers import ParsedName, parse_names
 from scientistcloud.readers.files.name_roles import role_of
 
 _MAX_NAMED = 6
+_MAX_CODES = 8
 _TIME_UNITS = ("d", "h", "m", "min", "s")
 
 
@@ -36,6 +37,7 @@ class Column:
     unit: str
     place: int
     is_attached: bool = False
+    is_code: bool = False
 
     @property
     def distinct(self) -> int:
@@ -58,6 +60,36 @@ class Column:
         return tuple(first[value] for value in self.values)
 
 
+def belong_to_word(column: Column) -> bool:
+    """Whether the numbers are part of names, ``CD3 CD4 CD8 CD20``, and count nothing.
+
+    They are attached to a word and not padded. Most are missing, and the steps unlike; after
+    capital letters (``CD4 CD8``, ``IL2 IL6 IL10``) at least as many missing as there are will do,
+    in a few that do not begin at 0 or 1.
+    """
+    if not column.is_attached or not column.is_whole or _is_padded(column):
+        return False
+    values = sorted({value[0] for value in column.values})
+    span, count = values[-1] - values[0] + 1, len(values)
+    if column.is_code and values[0] > 1 and count <= _MAX_CODES and span >= 2 * count:
+        return True
+    steps = {b - a for a, b in itertools.pairwise(values)}
+    return count >= 3 and len(steps) > 1 and (span - 1) / min(steps) + 1 > 4 * count
+
+
+def may_belong_to_word(column: Column) -> bool:
+    """Whether, beside names of other words, the numbers may be part of names: ``CD3 CD4 DAPI``."""
+    is_few = column.is_code and column.distinct <= _MAX_CODES and not _is_padded(column)
+    return belong_to_word(column) or (is_few and min(column.values)[0] > 1)
+
+
+def _is_padded(column: Column) -> bool:
+    """As counters are."""
+    if any(len(text) > 1 and text[0] == "0" for text in column.texts):
+        return True
+    return len({len(text) for text in column.texts}) == 1 and len(column.texts[0]) > 2
+
+
 def varying_columns(parsed: Sequence[ParsedName]) -> list[Column]:
     """The numbers that vary, in their order; days, hours and minutes together are one."""
     columns = []
@@ -66,8 +98,11 @@ def varying_columns(parsed: Sequence[ParsedName]) -> list[Column]:
         texts = tuple(number.text for number in row)
         first = row[0]
         columns.append(
-            Column(values, texts, first.word, first.unit, first.place, first.is_attached)
-        )
+            Column(
+                values, texts, first.word, first.unit, first.place, first.is_attached,
+                all(number.is_code for number in row),
+            )
+        )  # fmt: skip
     return [each for each in _joined(columns) if each.distinct > 1]
 
 
@@ -136,6 +171,8 @@ def find_gaps(names: Sequence[str]) -> tuple[str, ...]:
     usual = min(steps)
     if usual <= 0:
         return ()
+    if any(step % usual for step in steps):
+        return ("The steps between the numbers of the series are not alike.",)
     gaps = []
     for value, step in zip(values, steps, strict=False):
         if step > usual:

@@ -26,6 +26,7 @@ _LETTERS = r"(?:(?<![A-Za-z])(?:neg|minus|plus|pos|n|m|p)_?)?"
 _COPY = re.compile(r"(.*\S) ?\((\d+)\)$")
 _WORD = re.compile(r"(?:^|[^A-Za-z])([A-Za-z]+)[ _=.-]?$")
 _CAMEL = re.compile(r"[a-z]([A-Z][a-z]+)[ _=.-]?$")
+_CODE = re.compile(r"(?<![A-Za-z])[A-Z]{2,}$")
 _UNIT = re.compile(r"[a-zA-Z]+")
 
 
@@ -43,6 +44,8 @@ class Number:
         0 for the name of the file, 1 for its folder, and so on.
     is_attached : bool
         Whether the word before it is part of it, as in ``CD3``.
+    is_code : bool
+        Whether that word is of capital letters, at least two.
     """
 
     value: Decimal
@@ -51,6 +54,7 @@ class Number:
     unit: str
     place: int
     is_attached: bool
+    is_code: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def _parse(text: str, pattern: re.Pattern[str]) -> ParsedName:
             Number(
                 _value(match[0]), match[0], _word(before.rpartition("/")[2]),
                 unit[0].casefold() if unit else "", text.count("/", match.end()),
-                before[-1:].isalpha(),
+                before[-1:].isalpha(), _CODE.search(before) is not None,
             )
         )  # fmt: skip
         wording += [text[end : match.start()], "#"]

@@ -17,7 +17,7 @@ ROLE_WORDS = {"d": "datasets", "c": "fields", "t": "time", "z": "depth"}
 
 _WORDS = {
     "t": ("t", "time", "times", "tp", "timepoint", "timepoints", "timestep", "step", "frame",
-          "frames", "tl", "cycle"),
+          "frames", "tl", "cycle", "day", "days", "hour", "hours", "minutes"),
     "z": ("z", "slice", "slices", "plane", "planes", "depth", "section", "zstep", "zs", "sl"),
     "c": ("c", "ch", "channel", "channels", "w", "wave", "wv", "wavelength", "chan",
           "band", "bands"),
@@ -47,7 +47,8 @@ CONVENTIONS = (
     # Incucyte: scan_A1_1_00d04h00m.tif
     r"(?:(?P<c>.*)_)?(?P<d>[A-P]\d+_\d+)_(?P<t>(?:\d+y)?\d+d\d+h\d+m)",
     # MetaXpress: TimePoint_1/ZStep_1/exp_A01_s1_w1.tif
-    r"(?:.*?TimePoint_(?P<t>\d+)/)?(?:.*?ZStep_(?P<z>\d+)/)?(?P<d>.*_[A-P]\d\d)(?:_s(?P<d2>\d+))?"
+    r"(?:.*?TimePoint_(?P<t>\d+)/)?(?:.*?ZStep_(?P<z>\d+)/)?(?P<d>(?:.*[_/])?[A-P]\d\d)"
+    r"(?:_s(?P<d2>\d+))?"
     r"_w(?P<c>\d[^/_]*?)(?:_?[0-9A-F]{8}-[0-9A-F-]{27})?",
 )
 """Patterns of a whole name without its suffix; groups are named after roles."""

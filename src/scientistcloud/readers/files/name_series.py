@@ -6,7 +6,11 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from scientistcloud.readers.files.name_columns import varying_columns
+from scientistcloud.readers.files.name_columns import (
+    Column,
+    may_belong_to_word,
+    varying_columns,
+)
 from scientistcloud.readers.files.name_grid import conventional_grid
 from scientistcloud.readers.files.name_numbers import ParsedName, parse_names
 from scientistcloud.readers.files.name_roles import role_of
@@ -84,10 +88,15 @@ def _without_outsiders(names: list[str]) -> tuple[list[str], list[str]]:
     if are_bands(by_wording(names)):
         return names, aside
     is_series = len(main) >= 3 and len(groups) > 1 and len(groups[-2]) == 1
+    is_series = is_series and not any(map(may_belong_to_word, _columns_of(main)))
     if is_series and len(others) <= max(2, len(main) // 10) and conventional_grid(names) is None:
         kept = set(main)
         return [n for n in names if n in kept], aside + [n for n in names if n not in kept]
     return names, aside
+
+
+def _columns_of(names: list[str]) -> list[Column]:
+    return varying_columns(parse_names(names))
 
 
 def _last_word(name: str) -> str:

@@ -28,6 +28,7 @@ from scientistcloud.readers.files.name_ambiguity import KINDS as KINDS
 from scientistcloud.readers.files.name_ambiguity import ambiguous, unfitting, untold
 from scientistcloud.readers.files.name_columns import (
     Column,
+    belong_to_word,
     independent,
     varying_columns,
 )
@@ -160,29 +161,20 @@ def _arrange_one(names: list[str], column: Column, deep: bool) -> tuple[Arrangem
         return (along(names, kind, rule),)
     if role == "c" and (deep or len(names) <= _MAX_CHANNELS):
         return by_columns(names, [column], ["c"], "labels")
+    if role == "c" and column.word.startswith("ch"):
+        told = f"The names count {len(names)} channels, more than are usual"
+        raise ambiguous(told, names, ["fields", kind])
     if role == "d" and column.word != "series" and len(names) <= _MAX_DATASETS:
         return by_columns(names, [column], ["d"], "labels")
     if role == "z" and deep:
         told = f"'{column.word}' before the number says depth, but each file holds several pages"
         raise ambiguous(told, names, ["depth", "time", "fields"])
-    if not role and _belong_to_word(column):
+    if not role and belong_to_word(column):
         told = f"The numbers seem to belong to the word before them ({few(column.levels)})"
         raise ambiguous(told, names, ["fields", kind])
     if deep:
         return (along(names, "time", "files of several pages each are timesteps"),)
     return (along(names, "depth", "natural order of the names is depth"),)
-
-
-def _belong_to_word(column: Column) -> bool:
-    """``CD3 CD4 CD8 CD20``: more numbers are missing than there are, and the steps are unlike."""
-    if not column.is_attached or len(column.values) < 3 or not column.is_whole:
-        return False
-    if len({len(text) for text in column.texts}) == 1 and len(column.texts[0]) > 2:
-        return False  # padded, as counters are
-    values = sorted(value[0] for value in column.values)
-    steps = {b - a for a, b in itertools.pairwise(values)}
-    span = (values[-1] - values[0]) / min(steps) + 1 if min(steps) else 0
-    return len(steps) > 1 and span > 4 * len(values)
 
 
 # Rule 5: words
