@@ -128,7 +128,6 @@ def test_copies_as_windows_names_them() -> None:
             False,
             (4, 2, 1, 1),
         ),
-        ([f"day{d}_s{n:03}.tif" for d in (1, 3, 7) for n in range(4)], False, (1, 1, 3, 4)),
         (
             [f"LC08_2020_B{b}.tif" for b in range(1, 12)] + ["LC08_2020_BQA.tif"],
             False,

@@ -17,7 +17,7 @@ ROLE_WORDS = {"d": "datasets", "c": "fields", "t": "time", "z": "depth"}
 
 _WORDS = {
     "t": ("t", "time", "times", "tp", "timepoint", "timepoints", "timestep", "step", "frame",
-          "frames", "tl", "cycle", "day", "days", "hour", "hours", "minutes"),
+          "frames", "tl", "cycle"),
     "z": ("z", "slice", "slices", "plane", "planes", "depth", "section", "zstep", "zs", "sl"),
     "c": ("c", "ch", "channel", "channels", "w", "wave", "wv", "wavelength", "chan",
           "band", "bands"),
