@@ -15,13 +15,13 @@ from starlette.middleware.cors import CORSMiddleware
 from scientistcloud.api import health, pages
 from scientistcloud.api.context import ApiContext
 from scientistcloud.api.hardening import Hardened
+from scientistcloud.api.http.problems import RESPONSES, add_handlers
 from scientistcloud.api.hub import EventHub
 from scientistcloud.api.metrics import ApiMetrics, MeasuredApp, answer_metrics
 from scientistcloud.api.portal import auth, chunks, statuses, teams
 from scientistcloud.api.portal import datasets as portal_datasets
 from scientistcloud.api.portal import files as portal_files
 from scientistcloud.api.portal import uploads as portal_uploads
-from scientistcloud.api.problems import RESPONSES, add_handlers
 from scientistcloud.api.streams import routes as streams
 from scientistcloud.api.v2 import (
     datasets,

@@ -11,8 +11,8 @@ from scientistcloud import host
 from scientistcloud.access.people import People
 from scientistcloud.access.secrets import SecretStore
 from scientistcloud.access.tokens import TokenVerifier
+from scientistcloud.api.http.outbox import Outbox
 from scientistcloud.api.link import DatabaseLink
-from scientistcloud.api.outbox import Outbox
 from scientistcloud.datasets.catalogue.sharing import Sharing
 from scientistcloud.datasets.catalogue.teams import Teams
 from scientistcloud.datasets.catalogue.trash import COLLECTION as TRASH

@@ -7,7 +7,7 @@ import ipaddress
 import uvicorn
 
 from scientistcloud.api.app import create_app
-from scientistcloud.api.protocol import MOST_HEAD_BYTES, Protocol
+from scientistcloud.api.http.protocol import MOST_HEAD_BYTES, Protocol
 from scientistcloud.errors import BadSettings
 from scientistcloud.logs import set_up_logging
 from scientistcloud.settings import Settings

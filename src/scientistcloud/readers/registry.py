@@ -25,8 +25,8 @@ from scientistcloud.errors import (
 from scientistcloud.readers.base import Match, Reader, Sensor
 from scientistcloud.readers.files.foreign_formats import ForeignFormat, foreign_format
 from scientistcloud.readers.files.listing import FileEntry, Listing
-from scientistcloud.readers.files.name_numbers import parse_names
-from scientistcloud.readers.files.numbered_names import stem
+from scientistcloud.readers.names.natural import stem
+from scientistcloud.readers.names.numbers import parse_names
 
 READERS: tuple[tuple[str, str], ...] = (
     ("idx", "scientistcloud.readers.idx"),

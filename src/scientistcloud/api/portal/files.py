@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from scientistcloud.access.action import Action
-from scientistcloud.api.answers import serve_file
+from scientistcloud.api.http.answers import serve_file
 from scientistcloud.api.rights import Granted, identified
 from scientistcloud.api.v2.files import folder_of, get_zip
 from scientistcloud.refusals import BadRequest, TooLarge

@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from scientistcloud.access.action import Action
 from scientistcloud.access.listing import visible_to
 from scientistcloud.access.rights import is_true
-from scientistcloud.api.answers import EXPOSED, respond
+from scientistcloud.api.http.answers import EXPOSED, respond
 from scientistcloud.api.rights import Granted, allowed, grant, permitted
 from scientistcloud.datasets.catalogue.search import Search, search
 from scientistcloud.datasets.documents.document import DatasetStatus

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from scientistcloud.access.action import Action
-from scientistcloud.api.answers import serve_file
+from scientistcloud.api.http.answers import serve_file
 from scientistcloud.api.rights import Granted, allowed
 from scientistcloud.datasets.documents.document import USABLE_UUID
 from scientistcloud.refusals import NotFound, ResultNotFound, UnusableName

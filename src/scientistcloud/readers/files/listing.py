@@ -24,7 +24,7 @@ from scientistcloud.errors import (
     UnsafeLink,
     UnsafeSource,
 )
-from scientistcloud.readers.files.numbered_names import natural_key as natural_key
+from scientistcloud.readers.names.natural import natural_key as natural_key
 
 HEAD_BYTES = 4096
 

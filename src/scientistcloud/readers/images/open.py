@@ -12,12 +12,12 @@ import tifffile
 
 from scientistcloud.errors import CorruptSource, UnsupportedLayout
 from scientistcloud.readers.base import Choice, Selection, Sensor, Source, SourceSpec
-from scientistcloud.readers.files.arrangement import Arrangement
 from scientistcloud.readers.files.open_files import FilePool, handed_over
 from scientistcloud.readers.files.output_names import output_name
-from scientistcloud.readers.files.sequence import arrange, select_files
 from scientistcloud.readers.images.headers import ImageHeader, read_header
 from scientistcloud.readers.images.planes import ImagePlane, Sheet, first_line
+from scientistcloud.readers.names.arrangement import Arrangement
+from scientistcloud.readers.names.sequence import arrange, select_files
 from scientistcloud.readers.planes.likeness import check_alike, check_arranged
 from scientistcloud.readers.planes.mosaic import MosaicPlane, are_tiles, lay_out
 from scientistcloud.readers.planes.source import Plane, PlaneDataset, PlaneField, PlaneSource

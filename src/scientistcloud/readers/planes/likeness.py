@@ -9,7 +9,7 @@ import numpy as np
 
 from scientistcloud.errors import AmbiguousFormat, UnlikeSlices
 from scientistcloud.grid import Shape
-from scientistcloud.readers.files.arrangement import Arrangement
+from scientistcloud.readers.names.arrangement import Arrangement
 
 _MAX_NAMED = 6
 

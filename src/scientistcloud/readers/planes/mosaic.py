@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from scientistcloud.errors import AmbiguousFormat, UnlikeSlices
-from scientistcloud.readers.files.numbered_names import stem
+from scientistcloud.readers.names.natural import stem
 from scientistcloud.readers.planes.source import Plane, Span
 
 _TILE = re.compile(r"^(?P<panel>.+)_(?P<col>\d{1,5})_(?P<row>\d{1,5})(_out)?$")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scientistcloud.readers.files.arrangement import Arrangement
+from scientistcloud.readers.names.arrangement import Arrangement
 from scientistcloud.readers.planes.mosaic import Mosaic, MosaicPlane
 from scientistcloud.readers.planes.source import Plane, PlaneDataset, PlaneField
 from scientistcloud.readers.tiff.axes import PlaneGrid

@@ -18,10 +18,10 @@ from typing import Any
 
 from scientistcloud.errors import AmbiguousFormat, MissingMember, UnlikeSlices
 from scientistcloud.readers.base import Choice, Selection, Sensor, Source, SourceSpec
-from scientistcloud.readers.files.arrangement import Arrangement
 from scientistcloud.readers.files.open_files import FilePool, handed_over
 from scientistcloud.readers.files.output_names import output_name
-from scientistcloud.readers.files.sequence import arrange, select_files
+from scientistcloud.readers.names.arrangement import Arrangement
+from scientistcloud.readers.names.sequence import arrange, select_files
 from scientistcloud.readers.planes.likeness import ImageKind, check_alike, check_arranged
 from scientistcloud.readers.planes.mosaic import are_tiles, lay_out
 from scientistcloud.readers.planes.source import PlaneDataset, PlaneSource

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scientistcloud.errors import MissingMember
-from scientistcloud.readers.files.name_roles import ROLES, match_convention
-from scientistcloud.readers.files.numbered_names import natural_key, stem
+from scientistcloud.readers.names.natural import natural_key, stem
+from scientistcloud.readers.names.roles import ROLES, match_convention
 
 _WORDS = {"d": "place (a dataset each)", "c": "channel", "t": "time", "z": "depth"}
 _MOST_LOOKED_AT = 1 << 20

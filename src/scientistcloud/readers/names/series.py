@@ -6,15 +6,15 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from scientistcloud.readers.files.name_columns import (
+from scientistcloud.readers.names.columns import (
     Column,
     may_belong_to_word,
     varying_columns,
 )
-from scientistcloud.readers.files.name_grid import conventional_grid
-from scientistcloud.readers.files.name_numbers import ParsedName, parse_names
-from scientistcloud.readers.files.name_roles import role_of
-from scientistcloud.readers.files.numbered_names import stem
+from scientistcloud.readers.names.grid import conventional_grid
+from scientistcloud.readers.names.natural import stem
+from scientistcloud.readers.names.numbers import ParsedName, parse_names
+from scientistcloud.readers.names.roles import role_of
 
 _MAX_NAMED = 6
 _ASIDE = frozenset({"macro", "overview", "thumbnail", "thumb", "preview", "barcode"})

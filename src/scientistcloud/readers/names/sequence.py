@@ -4,10 +4,10 @@ In this order; the first that fits decides:
 
 1. The parameter ``arrangement``.
 2. Names that differ in their suffix only are one image twice: one is used. Pictures beside the
-   data (macro, overview, ...) and a few names outside a series are left out (`name_series`).
-3. Names of an instrument's convention (`name_roles.CONVENTIONS`): a grid as it says.
+   data (macro, overview, ...) and a few names outside a series are left out (`series`).
+3. Names of an instrument's convention (`roles.CONVENTIONS`): a grid as it says.
 4. Names that differ in numbers only. One that varies independently: time, channels or places
-   where its word says so (`name_roles`), else depth (for files of several pages: time). Several:
+   where its word says so (`roles`), else depth (for files of several pages: time). Several:
    each what its word says; one without a word, in folders that have one, is depth. What no word
    tells is ambiguous, as are numbers that belong to a word (``CD3``, ``CD20``).
 5. Names that differ in words, equally many of each: fields.
@@ -23,19 +23,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scientistcloud.errors import AmbiguousFormat, InvalidOptions
-from scientistcloud.readers.files.arrangement import Arrangement, along, by_columns, by_grid
-from scientistcloud.readers.files.name_ambiguity import KINDS as KINDS
-from scientistcloud.readers.files.name_ambiguity import ambiguous, unfitting, untold
-from scientistcloud.readers.files.name_columns import (
+from scientistcloud.readers.names.ambiguity import KINDS as KINDS
+from scientistcloud.readers.names.ambiguity import ambiguous, unfitting, untold
+from scientistcloud.readers.names.arrangement import Arrangement, along, by_columns, by_grid
+from scientistcloud.readers.names.columns import (
     Column,
     belong_to_word,
     independent,
     varying_columns,
 )
-from scientistcloud.readers.files.name_grid import conventional_grid
-from scientistcloud.readers.files.name_numbers import ParsedName
-from scientistcloud.readers.files.name_roles import ROLE_WORDS, role_of, roles_of
-from scientistcloud.readers.files.name_series import (
+from scientistcloud.readers.names.grid import conventional_grid
+from scientistcloud.readers.names.natural import natural_key
+from scientistcloud.readers.names.numbers import ParsedName
+from scientistcloud.readers.names.roles import ROLE_WORDS, role_of, roles_of
+from scientistcloud.readers.names.series import (
     Series,
     are_bands,
     by_wording,
@@ -44,7 +45,6 @@ from scientistcloud.readers.files.name_series import (
     labels_of_series,
     without_strays,
 )
-from scientistcloud.readers.files.numbered_names import natural_key
 
 _MAX_CHANNELS = 16
 _MAX_DATASETS = 256

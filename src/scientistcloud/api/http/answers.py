@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import FileResponse, Response
 from isal import isal_zlib
 
-from scientistcloud.api.outbox import BoundedResponse
+from scientistcloud.api.http.outbox import BoundedResponse
 from scientistcloud.streaming.answer import Answer
 
 EXPOSED = (

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from scientistcloud.errors import AmbiguousFormat, InvalidOptions
-from scientistcloud.readers.files.name_columns import Column
-from scientistcloud.readers.files.name_roles import ROLE_WORDS
-from scientistcloud.readers.files.name_series import few
+from scientistcloud.readers.names.columns import Column
+from scientistcloud.readers.names.roles import ROLE_WORDS
+from scientistcloud.readers.names.series import few
 
 KINDS = ("depth", "time", "fields", "datasets", "labels", "words", "mosaic")
 """What ``arrangement`` can be: all files in the order of their names as slices, timesteps, fields

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scientistcloud.readers.files.name_columns import Column, find_gaps
-from scientistcloud.readers.files.name_grid import NameGrid
-from scientistcloud.readers.files.name_roles import ROLES
-from scientistcloud.readers.files.name_series import labels_of
+from scientistcloud.readers.names.columns import Column, find_gaps
+from scientistcloud.readers.names.grid import NameGrid
+from scientistcloud.readers.names.roles import ROLES
+from scientistcloud.readers.names.series import labels_of
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from scientistcloud.readers.files.name_numbers import ParsedName, parse_names
-from scientistcloud.readers.files.name_roles import role_of
+from scientistcloud.readers.names.numbers import ParsedName, parse_names
+from scientistcloud.readers.names.roles import role_of
 
 _MAX_NAMED = 6
 _MAX_CODES = 8

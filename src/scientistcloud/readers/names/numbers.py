@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from scientistcloud.readers.files.numbered_names import stem
+from scientistcloud.readers.names.natural import stem
 
 _WHOLE = r"\d+"
 # One point between digits, no more: 1.2.3 is three numbers.

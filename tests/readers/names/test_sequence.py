@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scientistcloud.errors import AmbiguousFormat, ConversionError, InvalidOptions, MissingMember
-from scientistcloud.readers.files.name_columns import find_gaps
-from scientistcloud.readers.files.numbered_names import stem
-from scientistcloud.readers.files.sequence import KINDS, arrange
+from scientistcloud.readers.names.columns import find_gaps
+from scientistcloud.readers.names.natural import stem
+from scientistcloud.readers.names.sequence import KINDS, arrange
 from scientistcloud.readers.planes.mosaic import lay_out, parse_tile
 
 

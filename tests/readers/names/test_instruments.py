@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scientistcloud.errors import AmbiguousFormat, ConversionError, MissingMember
-from scientistcloud.readers.files.name_columns import find_gaps
-from scientistcloud.readers.files.sequence import arrange
+from scientistcloud.readers.names.columns import find_gaps
+from scientistcloud.readers.names.sequence import arrange
 
 Point = tuple[int, int, int, int]
 Writer = Callable[[int, int, int, int], str]

@@ -1,0 +1,1 @@
+"""What carries answers over HTTP, whatever they answer: framing, caching, ranges, problems."""
