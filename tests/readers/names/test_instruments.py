@@ -121,6 +121,8 @@ def test_copies_as_windows_names_them() -> None:
         ([f"s_{n:04}.tif" for n in (0, 10, 20, 30)], False, (1, 1, 1, 4)),
         (["x_1.tif", "x_2.tif", "x_3.tif", "x_macro.tif", "x_label.tif"], False, (1, 1, 1, 3)),
         (["cells.tif", "label.tif"], False, (1, 2, 1, 1)),
+        (["e_0h.tif", "e_6h.tif", "e_24h.tif"], False, (1, 1, 3, 1)),
+        (["488nm.tif", "561nm.tif", "640nm.tif"], False, (1, 3, 1, 1)),
         (["scan1.tif", "scan2.tif", "scan4.tif"], False, (1, 1, 1, 3)),
         (["IMG0.tif", "IMG10.tif", "IMG20.tif"], False, (1, 1, 1, 3)),
         (
@@ -171,6 +173,7 @@ def test_an_image_under_two_suffixes_is_used_once_and_named() -> None:
         [f"scan{r}/s_{i}.tif" for r in (1, 2) for i in range(3)],
         [f"a{r}_c{c}_{i}.tif" for r in (1, 2) for c in (0, 1) for i in range(3)],
         ["t_0s.tif", "t_0.5s.tif", "t_1s.tif"],
+        [f"pos{n:03}.tif" for n in range(300)],
         ["CD4.tif", "CD8.tif"],
         ["s_IL2.tif", "s_IL6.tif", "s_IL10.tif"],
         [f"x_ch{n:02}.tif" for n in range(40)],

@@ -24,6 +24,8 @@ _WORDS = {
     "d": ("pos", "position", "positions", "xy", "fov", "fld", "field", "fields", "site", "series",
           "scene", "well"),
 }  # fmt: skip
+_ROLE_OF_UNIT = {"h": "t", "hr": "t", "hrs": "t", "min": "t", "hpf": "t", "dpf": "t", "nm": "c"}
+"""Behind a number: ``6h``, ``24hpf``, ``488nm``."""
 _ROLE_OF_WORD = {word: role for role, words in _WORDS.items() for word in words}
 
 # Words that mean one thing beside some words and another beside others: what they are where
@@ -88,6 +90,6 @@ def roles_of(words: Sequence[str], beside: Sequence[str] = ()) -> list[str]:
     return found
 
 
-def role_of(word: str) -> str:
-    """The role of the only number that varies; empty where its word tells none."""
-    return _ROLE_OF_WORD.get(word, "")
+def role_of(word: str, unit: str = "") -> str:
+    """The role of the only number that varies; empty where neither word nor unit tells one."""
+    return _ROLE_OF_WORD.get(word, "") or _ROLE_OF_UNIT.get(unit, "")

@@ -152,19 +152,22 @@ def _told_roles(columns: Sequence[Column], deep: bool, beside: Sequence[str]) ->
 
 def _arrange_one(names: list[str], column: Column, deep: bool) -> tuple[Arrangement, ...]:
     """One number that varies: depth, unless its word says something else."""
-    role, kind = role_of(column.word), "time" if deep else "depth"
+    role, kind = role_of(column.word, column.unit), "time" if deep else "depth"
     if role == "t":
         if not column.is_whole:
             told = f"The numbers after '{column.word}' are no plain count"
             raise ambiguous(told, names, ["time", "depth"])
-        kind, rule = "time", f"'{column.word}' before the number is time"
+        kind, rule = "time", f"'{column.word or column.unit}' at the number is time"
         return (along(names, kind, rule),)
     if role == "c" and (deep or len(names) <= _MAX_CHANNELS):
         return by_columns(names, [column], ["c"], "labels")
     if role == "c" and column.word.startswith("ch"):
         told = f"The names count {len(names)} channels, more than are usual"
         raise ambiguous(told, names, ["fields", kind])
-    if role == "d" and column.word != "series" and len(names) <= _MAX_DATASETS:
+    if role == "d" and column.word != "series":
+        if len(names) > _MAX_DATASETS:
+            told = f"'{column.word}' before the number says places, {len(names)} of them"
+            raise ambiguous(told, names, [kind, "time"])
         return by_columns(names, [column], ["d"], "labels")
     if role == "z" and deep:
         told = f"'{column.word}' before the number says depth, but each file holds several pages"
