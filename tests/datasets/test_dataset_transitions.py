@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from bson import Code
 from pymongo.database import Database
 
 from scientistcloud.datasets.documents.document import Claim, DatasetStatus, PortalSummary
@@ -352,6 +353,7 @@ def test_two_documents_of_one_uuid_both_fail_without_a_file_touched(store: Datas
         ("ä", "UnusableUuid"),
         ("x" * 129, "UnusableUuid"),
         (7, "UnusableUuid"),
+        (Code("plain"), "UnusableUuid"),
         ({"$ne": 1}, "UnusableUuid"),
         (["u1"], "UnusableUuid"),
     ],

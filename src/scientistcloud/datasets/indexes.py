@@ -12,8 +12,13 @@ INDEXES: dict[str, list[tuple[str, int]]] = {
     "conversion_due": [("conversion.waiting.not_before", 1)],
     "dataset_completed": [("completed_at", -1)],
     "dataset_uuid": [("uuid", 1)],
+    "dataset_id": [("id", 1)],
+    "dataset_name": [("name", 1)],
+    "dataset_slug": [("slug", 1)],
 }
-SPARSE = frozenset({"conversion_contested", "conversion_due", "dataset_completed"})
+SPARSE = frozenset({
+    "conversion_contested", "conversion_due", "dataset_completed", "dataset_id", "dataset_slug",
+})  # fmt: skip
 
 
 def ensure_indexes(collection: GuardedCollection) -> list[str]:

@@ -172,7 +172,7 @@ def identity_problem(uuid: Any) -> PermanentError | None:
     """Why `uuid` cannot be tied to a folder, or None."""
     if uuid is None or uuid == "":
         return MissingUuid()
-    if not isinstance(uuid, str):
+    if type(uuid) is not str:  # BSON's Code is a kind of str, and another value to MongoDB
         return UnusableUuid(f"The dataset's uuid is not text but {type(uuid).__name__}.")
     if not USABLE_UUID.fullmatch(uuid):
         return UnusableUuid(f"The dataset's uuid {uuid[:140]!r} cannot be the name of a folder.")
