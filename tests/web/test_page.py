@@ -198,11 +198,11 @@ def test_two_times_side_by_side_are_linked_and_in_the_link(
     page.select_option("fieldset.beside select >> nth=0", uuid)
     page.select_option("fieldset.beside select >> nth=1", "2")
     page.wait_for_selector(f"{SHARP} .planes.two canvas >> nth=1")
-    page.wait_for_function("location.hash.includes('beside')")
+    page.wait_for_url(re.compile("beside"))
     page.locator("canvas").first.focus()
     for key in ("+", "ArrowRight"):
         page.keyboard.press(key)
-    page.wait_for_function("location.hash.includes('camera')")
+    page.wait_for_url(re.compile("camera"))
     page.wait_for_selector(SHARP)
     page.wait_for_timeout(400)
     _has_colours(page, 0, film[0], film.min(), film.max())

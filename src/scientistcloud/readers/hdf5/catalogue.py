@@ -34,6 +34,7 @@ _UNREADABLE = (
     OSError, RuntimeError, ValueError, TypeError, KeyError, OverflowError, UnicodeError,
     AttributeError, SystemError, NotImplementedError,
 )  # fmt: skip
+_MOST_LOOKED_AT_BYTES = 64 << 20
 # MATLAB stores text as 16-bit integers, and cells as references.
 _MATLAB_NO_NUMBERS = frozenset({"char", "cell", "struct", "function_handle", "string", "opaque"})
 # Places where MATLAB and others keep what is no data of the user.
@@ -259,6 +260,8 @@ class _Walk:
 
     def _reads_as_text(self, array: StoredArray) -> bool:
         dataset = h5py.Dataset(self._files.dataset(array.place))
+        if math.prod(dataset.chunks or (1,)) > _MOST_LOOKED_AT_BYTES:
+            return False  # one chunk would be decoded as a whole
         try:
             blocks = [np.asarray(dataset[line]) for line in lines_of(array.shape)]
         except _UNREADABLE:

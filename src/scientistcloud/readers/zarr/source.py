@@ -134,11 +134,16 @@ def _largest(store: Store) -> list[ZarrArray]:
     return [main, *beside]
 
 
+_MOST_LOOKED_AT_BYTES = 64 << 20
+
+
 def _is_text(array: ZarrArray) -> bool:
     """Whether bytes are text (JSON, a log), by a look at some of them."""
     variable = array.variable
     if variable.dtype is None or not could_be_text(variable.dtype) or variable.size < 2:
         return False
+    if variable.chunk_bytes > _MOST_LOOKED_AT_BYTES:
+        return False  # one chunk would be decoded as a whole
     blocks = [read(array, line) for line in lines_of(variable.shape)]
     return any(is_text(block, is_whole=block.size == variable.size) for block in blocks)
 
