@@ -176,8 +176,7 @@ def test_keys_go_through_planes_and_the_link_keeps_the_view(
     page.locator("canvas").first.focus()
     page.keyboard.press("PageUp")
     page.keyboard.press("PageUp")
-    page.wait_for_timeout(600)
-    assert "at=5%2C6%2C9" in page.url
+    page.wait_for_url(re.compile("at=5%2C6%2C9"))
     page.reload()
     page.wait_for_selector(SHARP)
     assert "z = 9" in page.locator(".plane-name").first.inner_text()
@@ -204,12 +203,12 @@ def test_two_times_side_by_side_are_linked_and_in_the_link(
         page.keyboard.press(key)
     page.wait_for_url(re.compile("camera"))
     page.wait_for_selector(SHARP)
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(1500)
     _has_colours(page, 0, film[0], film.min(), film.max())
     _has_colours(page, 1, film[2], film.min(), film.max())
     page.reload()
     page.wait_for_selector(f"{SHARP} .planes.two canvas >> nth=1")
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(1500)
     _has_colours(page, 1, film[2], film.min(), film.max())
 
 
